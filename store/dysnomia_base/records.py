@@ -1,10 +1,10 @@
 """``dataclass`` of the standard library for frozen records, that costs little until a record is made.
 
-Up to 3.12 Python compiles each method of each data class from source by itself when it is imported: near a millisecond
-a class. A command imports ninety before it does anything, and makes instances of a third of them. Here all classes
-share the methods that need no source, and ``__init__`` is compiled by the standard library when the first instance is
-made. The fields are the standard library's, so ``fields``, ``replace`` and ``asdict`` work on them, and to a type
-checker it is ``dataclasses.dataclass`` itself.
+Up to 3.12 Python compiles each method of each data class from source by itself when it is imported, and searches the
+text of each type for words of its own: near a millisecond a class. A command imports a hundred before it does anything,
+and makes instances of a quarter of them. Here all classes share the methods that need no source, ``__init__`` is
+compiled when the first instance is made, and what ``fields``, ``replace`` and ``asdict`` look for is made by the
+standard library when it is looked for. To a type checker it is ``dataclasses.dataclass`` itself.
 """
 
 from __future__ import annotations
@@ -19,16 +19,28 @@ else:
     from reprlib import recursive_repr
 
     def dataclass(*, frozen, slots=False):
-        """As ``dataclasses.dataclass``, for classes that are frozen and inherit from no other data class."""
+        """As ``dataclasses.dataclass``, for classes that are frozen, inherit from nothing, and whose annotations are
+        fields, each of them given by position or name."""
         assert frozen
 
         def made(cls):
-            own = {name for name, value in vars(cls).items() if value is not None}  # __hash__ is, beside an __eq__
-            cls = dataclasses.dataclass(slots=slots, init=False, repr=False, eq=False)(cls)
-            fields = dataclasses.fields(cls)
-            cls.__shown__ = tuple(field.name for field in fields if field.repr)
-            cls.__compared__ = staticmethod(_values([field.name for field in fields if field.compare]))
-            cls.__init__ = _first_init(cls)
+            assert cls.__bases__ == (object,), cls
+            body = dict(vars(cls))
+            types = body.get("__annotations__", {})
+            fields = {name: _field(body.get(name, dataclasses.MISSING)) for name in types}
+            assert all(one.init and not one.kw_only for one in fields.values()), cls
+            own = {name for name, value in body.items() if value is not None}  # __hash__ is, beside an __eq__
+            if slots:
+                cls = _with_slots(cls, body, fields)
+            else:
+                for name, one in fields.items():
+                    _give_default(cls, name, one)
+            cls.__match_args__ = tuple(fields)
+            cls.__dataclass_fields__ = _Standard("__dataclass_fields__", cls, fields)
+            cls.__dataclass_params__ = _Standard("__dataclass_params__", cls, fields)
+            cls.__shown__ = tuple(name for name, one in fields.items() if one.repr)
+            cls.__compared__ = staticmethod(_values([name for name, one in fields.items() if one.compare]))
+            cls.__init__ = _first_init(cls, fields)
             for name, method in _SHARED.items():
                 if name not in own:
                     setattr(cls, name, method)
@@ -36,21 +48,79 @@ else:
 
         return made
 
-    def _first_init(cls):
+    def _field(default):
+        if isinstance(default, dataclasses.Field):
+            default.kw_only = default.kw_only is True  # as long as nobody has said it, it is neither
+            return default
+        one = dataclasses.field(default=default)
+        one.kw_only = False
+        return one
+
+    def _with_slots(cls, body, fields):
+        """The class again with slots, which it can only be born with; a default would be in the way of its slot."""
+        for name in ("__dict__", "__weakref__", *fields):
+            body.pop(name, None)
+        body["__slots__"] = tuple(fields)
+        again = type(cls)(cls.__name__, cls.__bases__, body)
+        again.__qualname__ = cls.__qualname__
+        return again
+
+    def _give_default(cls, name, one):
+        """A class without slots has its defaults as attributes."""
+        if one.default is not dataclasses.MISSING:
+            setattr(cls, name, one.default)
+        elif name in vars(cls):
+            delattr(cls, name)
+
+    class _Standard:
+        """What the standard library keeps of a data class, made when it is first asked for."""
+
+        def __init__(self, name, cls, fields):
+            self.name, self.cls, self.fields = name, cls, fields
+
+        def __get__(self, instance, owner):
+            # Types as text are searched for ClassVar and the like, and a class with no text about it gets one from its
+            # signature: each half of the whole time.
+            given = [(name, object, one) for name, one in self.fields.items()]
+            text = {"__doc__": self.cls.__doc__ or self.cls.__name__}
+            twin = dataclasses.make_dataclass(
+                self.cls.__name__, given, namespace=text, init=False, repr=False, eq=False, frozen=True
+            )
+            for name, type_ in self.cls.__annotations__.items():
+                twin.__dataclass_fields__[name].type = type_
+            for name in ("__dataclass_fields__", "__dataclass_params__"):
+                setattr(self.cls, name, getattr(twin, name))
+            return getattr(twin, self.name)
+
+    def _first_init(cls, fields):
         """An ``__init__`` that puts the real one into its place."""
 
         def init(self, *args, **values):
-            # Types as text are searched for ClassVar and the like, and a class with no text about it gets one from its
-            # signature: each half of the whole time.
-            fields = [(field.name, object, field) for field in dataclasses.fields(cls)]
-            after = {"__doc__": cls.__doc__ or cls.__name__}
-            if hasattr(cls, "__post_init__"):
-                after["__post_init__"] = cls.__post_init__
-            twin = dataclasses.make_dataclass(cls.__name__, fields, namespace=after, frozen=True, repr=False, eq=False)
-            twin.__init__.__qualname__ = f"{cls.__qualname__}.__init__"
-            cls.__init__ = twin.__init__
-            twin.__init__(self, *args, **values)
+            cls.__init__ = _compiled_init(cls, fields)
+            cls.__init__(self, *args, **values)
 
+        return init
+
+    def _compiled_init(cls, fields):
+        """What the standard library would compile, of one function alone."""
+        given, parameters, lines = {"_set": object.__setattr__, "_none": object()}, ["self"], []
+        for name, one in fields.items():
+            value = name
+            if one.default is not dataclasses.MISSING:
+                given[f"_of_{name}"] = one.default
+                parameters.append(f"{name}=_of_{name}")
+            elif one.default_factory is not dataclasses.MISSING:
+                given[f"_of_{name}"] = one.default_factory
+                parameters.append(f"{name}=_none")
+                value = f"_of_{name}() if {name} is _none else {name}"
+            else:
+                parameters.append(name)
+            lines.append(f"_set(self, {name!r}, {value})")
+        if hasattr(cls, "__post_init__"):
+            lines.append("self.__post_init__()")
+        exec(f"def __init__({', '.join(parameters)}):\n " + "\n ".join(lines or ["pass"]), given)
+        init = given["__init__"]
+        init.__qualname__ = f"{cls.__qualname__}.__init__"
         return init
 
     def _values(names):
@@ -78,11 +148,11 @@ else:
 
     def _getstate(self):
         """For copies and pickles, which otherwise set the attributes of a class with slots."""
-        return [getattr(self, field.name) for field in dataclasses.fields(self)]
+        return [getattr(self, name) for name in self.__match_args__]
 
     def _setstate(self, state):
-        for field, value in zip(dataclasses.fields(self), state, strict=True):
-            object.__setattr__(self, field.name, value)
+        for name, value in zip(self.__match_args__, state, strict=True):
+            object.__setattr__(self, name, value)
 
     _SHARED = {
         "__repr__": _repr, "__eq__": _eq, "__hash__": _hash, "__setattr__": _setattr, "__delattr__": _delattr,

@@ -30,6 +30,8 @@ class Heard:
     """By component, or by ``about`` where it is the command itself that failed."""
     critical: bool | None = None
     """Whether a ping says that it failed, where that is not what the exit code says."""
+    summary: str = ""
+    """What a ping says of it where no component failed at it."""
 
     def ended(self, status: int) -> int:
         self.status = status
@@ -73,7 +75,7 @@ def _tell(engine: Engine, task: str, heard: Heard) -> None:
     try:
         _say(engine.tell(task, None if cancelled else heard.failures, heard.about))
         text = "\n".join(f"{name}: {why}" if name else why for name, why in heard.failures.items())
-        _say(engine.ping(task, "fail" if failed else "", engine.sendable(text)))
+        _say(engine.ping(task, "fail" if failed else "", engine.sendable(text or heard.summary)))
     except (EngineError, OSError) as error:
         say(f"warning: the notification was not sent: {error}")
 

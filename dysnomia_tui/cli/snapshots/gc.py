@@ -82,7 +82,8 @@ def _let_wait(engine: Engine, review: GcPlan, args: argparse.Namespace) -> Exit:
     if planned is None:
         say("nothing to remove, and no collection waits")
     else:
-        what = f"{len(planned.review.dropped)} generations, {size(planned.review.freed)}"
+        count = len(planned.review.dropped)
+        what = f"{count} generation{'' if count == 1 else 's'}, {size(planned.review.freed)}"
         say(f"{what}: the collection waits for a person since {planned.made:%Y-%m-%d %H:%M} UTC")
         say(
             "to see it: X in dysnomia-tui, or dysnomia-snapshots --gc --planned --dry-run (without --dry-run: apply it)"

@@ -9,15 +9,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dysnomia_base.durations import age
+from dysnomia_base.gc_pause import gc_paused
 from dysnomia_base.limits import reason
 from dysnomia_tui.cli.shared.heard import heard
-from dysnomia_tui.cli.shared.output import jsonable, put_out, size, visible, write_json, write_lines
+from dysnomia_tui.cli.shared.output import jsonable, put_out, say, size, visible, write_json, write_lines
 from dysnomia_tui.cli.shared.parser import load, open_engine
 from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report, ServerLook
 
 if TYPE_CHECKING:
     from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.engine import Engine
 
 
 RECENT = timedelta(minutes=10)
@@ -42,6 +44,7 @@ def status(args: argparse.Namespace) -> int:
         with heard(settings, "status", scheduled=args.scheduled) as hearing:
             report = _written(args, settings)
             hearing.critical = report.level is Level.CRITICAL
+            hearing.summary = visible(next(lines(report)))
             return hearing.ended(report.level)
     except BrokenPipeError:
         raise
@@ -57,8 +60,11 @@ def _written(args: argparse.Namespace, settings: Settings) -> Report:
 
     check_readable(settings.statedir)
     if args.scheduled:
-        open_engine(settings).look_at_servers(older_than=RECENT)
-    report = open_engine(settings, read_only=True).report()
+        engine = open_engine(settings)
+        engine.look_at_servers(older_than=RECENT)
+        _recover(engine)
+    with gc_paused():  # what a report is made of, modules too, goes with the process
+        report = open_engine(settings, read_only=True).report()
     if args.json:
         write_json(_document(report))
     elif args.openmetrics:
@@ -67,6 +73,15 @@ def _written(args: argparse.Namespace, settings: Settings) -> Report:
         write_lines(map(visible, lines(report)))
     put_out(b"", flush=True)
     return report
+
+
+def _recover(engine: Engine) -> None:
+    """Recover what killed jobs left, as the app does when it is opened: where nobody opens it, their alarm would
+    never end. The report does not wait for it."""
+    try:
+        engine.recover()
+    except (EngineError, OSError) as error:  # a disk that is full has to be reported all the same
+        say(f"warning: interrupted jobs were not recovered: {error}")
 
 
 def _document(report: Report) -> dict[str, object]:

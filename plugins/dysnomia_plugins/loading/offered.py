@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
+
+from dysnomia_base.records import dataclass
 
 _METADATA = (".dist-info", ".egg-info")
 
@@ -32,11 +33,12 @@ class Offered:
         return getattr(import_module(module), name)
 
 
-def offered(group: str, name: str) -> Offered | None:
-    """The entry point ``name`` of ``group``; None where there is none, or ``importlib.metadata`` has to be asked."""
+def offered(group: str) -> Mapping[str, Offered] | None:
+    """The entry points of ``group`` by name, without those of which ``importlib.metadata`` has to be asked; None where
+    it has to be asked of all."""
     if any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path):
         return None
-    result = []
+    found: dict[str, list[str]] = {}
     for folder in dict.fromkeys(sys.path):
         try:
             names = os.listdir(folder or ".")
@@ -48,12 +50,11 @@ def offered(group: str, name: str) -> Offered | None:
             return None
         for entry in names:
             if entry.endswith(_METADATA):
-                result += [
-                    value for one, value in _points(Path(folder, entry, "entry_points.txt"), group) if one == name
-                ]
-    if len(result) != 1 or not _is_plain(result[0]):
-        return None
-    return Offered(name, result[0])
+                for name, value in _points(Path(folder, entry, "entry_points.txt"), group):
+                    found.setdefault(name, []).append(value)
+    return {
+        name: Offered(name, values[0]) for name, values in found.items() if len(values) == 1 and _is_plain(values[0])
+    }
 
 
 def _points(path: Path, group: str) -> Iterator[tuple[str, str]]:

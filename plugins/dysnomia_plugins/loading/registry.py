@@ -61,6 +61,7 @@ class Registry:
         self._libexec = tuple(libexec)
         self._extra = dict(extra or {})
         self._installed = None if installed is None else {point.name: point for point in installed}
+        self._offered: Mapping[str, Offered] | None = None
         self._made: dict[str, Plugin] = {}
 
     def types(self) -> tuple[str, ...]:
@@ -115,13 +116,21 @@ class Registry:
             self._installed = {point.name: point for point in entry_points(group=GROUP)}
         return self._installed
 
+    def _plainly_offered(self) -> Mapping[str, Offered]:
+        """What needs no ``importlib.metadata``; nothing once that was asked."""
+        if self._installed is not None:
+            return {}
+        if self._offered is None:
+            self._offered = offered(GROUP) or {}
+        return self._offered
+
     def _make(self, type_name: str) -> Plugin:
         if type_name in self._extra:
             return self._extra[type_name]()
         path = find_module(type_name, self._modules_path)
         if path is not None:
             return external_module(path, type_name)
-        point: EntryPoint | Offered | None = offered(GROUP, type_name) if self._installed is None else None
+        point: EntryPoint | Offered | None = self._plainly_offered().get(type_name)
         point = point or self._points().get(type_name)
         if point is not None:
             return _imported(point)

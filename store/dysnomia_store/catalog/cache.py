@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from dysnomia_base.gc_pause import gc_paused
 from dysnomia_base.ownership import is_obeyed, may_be_made
 from dysnomia_store.catalog.component import ComponentReading, GenerationRow, SnapshotRow, read
-from dysnomia_store.catalog.gc_pause import gc_paused
 from dysnomia_store.catalog.generations import Line
 from dysnomia_store.catalog.quality import failed, rate_generations
 from dysnomia_store.catalog.rhythm import LOOKED_AT, usual_distance

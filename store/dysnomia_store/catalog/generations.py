@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
+from dysnomia_base.gc_pause import gc_paused
 from dysnomia_store.catalog.component import ComponentReading
-from dysnomia_store.catalog.gc_pause import gc_paused
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.links import link_of
 from dysnomia_store.errors import Corrupt

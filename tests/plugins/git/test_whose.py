@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -19,7 +19,8 @@ def taken(noted: dict[str, int], tmp_path: Any, *, made_here: bool) -> Access | 
     stored: Any = SimpleNamespace(metadata=SimpleNamespace(surroundings={"access": noted}))
     ctx: Any = SimpleNamespace(made_here=made_here, tag="t")
     layout = Layout(str(tmp_path), f"{tmp_path}/new.git")
-    return cast(Any, Loader(ctx, layout, stored, Place(f"{tmp_path}/.dysnomia-t-beside/repository")))._access()
+    loader = Loader(ctx, layout, stored, Place(f"{tmp_path}/.dysnomia-t-beside/repository"))
+    return loader._access()  # the decision alone: what is made of it is tried by the suite
 
 
 def test_a_stranger_does_not_choose_whom_this_machine_gives_it_to(tmp_path: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -62,12 +62,13 @@ def test_nothing_is_made_or_removed_where_another_user_could_lead_us_elsewhere(
     if way.startswith("through"):
         other.run("ln", "-s", vault, place)
     link = Link(place / "web.conf", tmp_path / "web.conf")
-    for attempt in (
+    attempts: Sequence[Callable[[], object]] = (
         lambda: make_links(ctx, "links", [link]),
         lambda: put_back(link.path, "/elsewhere"),
         lambda: put_back(link.path, ""),
         lambda: remove([link.path]),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(NotSafe, match="no link was changed"):
             attempt()
     assert cast(Any, ctx).told == []

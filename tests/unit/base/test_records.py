@@ -90,3 +90,42 @@ def test_one_that_holds_itself_is_shown_all_the_same() -> None:
     one = Nested(Slotted(1), (inner,))
     inner.append(one)
     assert repr(one).endswith("others=([...],))")
+
+
+def test_the_standard_library_finds_what_it_would_have_made() -> None:
+    def told(kind: type[Any]) -> list[tuple[Any, ...]]:
+        return [(one.name, one.type, one.default, one.default_factory, one.init, one.repr, one.compare, one.kw_only)
+                for one in dataclasses.fields(kind)]  # fmt: skip
+
+    @dataclass(frozen=True, slots=True)
+    class Unused:
+        number: int
+        name: str = "x"
+
+    assert dataclasses.is_dataclass(Unused)
+    assert told(Unused) == told(standard(Unused))
+    assert told(Slotted) == told(standard(Slotted))
+    assert dataclasses.asdict(Unused(3)) == {"number": 3, "name": "x"}
+    match Unused(4):
+        case Unused(number, name="x"):
+            assert number == 4
+    with pytest.raises(TypeError, match=r"Unused\.__init__\(\) missing 1 required positional argument: 'number'"):
+        Unused()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'what'"):
+        Unused(1, what=2)  # type: ignore[call-arg]
+    assert not hasattr(Unused(1), "__dict__")
+    assert Slotted(1).more is not Slotted(1).more
+
+
+def test_records_that_are_no_fields_by_position_are_refused() -> None:
+    with pytest.raises(AssertionError):
+
+        @dataclass(frozen=True)
+        class Nearer(Own):
+            more: int = 0
+
+    with pytest.raises(AssertionError):
+
+        @dataclass(frozen=True)
+        class Named:
+            more: int = dataclasses.field(default=0, kw_only=True)

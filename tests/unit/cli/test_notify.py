@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,16 @@ from typing import Any
 import pytest
 
 from dysnomia_tui.config import SettingsError, load_settings
+from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.jobs.folder import create_job
+from dysnomia_tui.engine.jobs.request import JobRequest
 from dysnomia_tui.engine.notify import send
 from dysnomia_tui.engine.notify.message import Condition, Happening
 from dysnomia_tui.engine.notify.news import Look, Run, news
 from dysnomia_tui.engine.records import Level
 from tests.unit.cli.calling import call
 from tests.unit.engine.ledger import PAPERS, SHOP, Ledger, make_ledger
+from tests.waiting import wait_until
 
 UUID = "0b7c-check-of-mine"
 SESAME = "open-sesame-4711"
@@ -172,6 +177,35 @@ def test_a_scheduled_job_that_fails_is_told_once_without_a_secret_and_so_is_the_
     )
     assert SESAME not in told
     assert "•••" in told, "the message names the folder, whose name is the secret"
+
+
+def test_what_a_killed_job_left_is_put_right_by_the_timer_of_the_status(host: Host) -> None:
+    host.configure(host.by_program())
+    engine = Engine(load_settings(os.environ))
+    plan, statedir = engine.plan_snapshot([SHOP]), host.ledger.root / "state"
+    folder, lock = create_job(statedir / "jobs", plan, JobRequest(datetime.now(UTC)))
+    os.close(lock)  # as it is when its worker was killed
+    assert engine.report().alarms == (f"job {folder.id} was interrupted: {plan.title}",)
+    assert host.call("dysnomia-tui", "status") == 2
+    assert "recovered" not in engine.job(folder.id).details, "a person who looks changes nothing"
+    assert host.call("dysnomia-tui", "status", "--scheduled") in (1, 2)
+    wait_until(lambda: "recovered" in engine.job(folder.id).details)
+    wait_until(lambda: all(job.state.ended for job in engine.jobs()))
+    assert engine.report().alarms == ()
+    assert host.call("dysnomia-tui", "status", "--scheduled") == 2, "its component has no good snapshot since"
+    assert {one["subject"] for message in host.told() for one in message["events"] if one["event"] != "well"} >= {
+        str(SHOP)
+    }
+
+
+def test_a_ping_of_a_status_says_what_is_critical(host: Host) -> None:
+    with listening() as server:
+        host.configure(f'[notify.ping]\nstatus = "{server.url}"', stale="1h")
+        assert host.call("dysnomia-tui", "status", "--scheduled") == 2
+        (_, started), (path, text) = server.heard
+    assert (started, path) == ("", f"/{UUID}/fail")
+    assert text.startswith("CRITICAL: 2 components; ")
+    assert f"{SHOP} stale" in text
 
 
 def test_a_program_that_fails_fails_nothing_is_an_alarm_and_is_called_again(
