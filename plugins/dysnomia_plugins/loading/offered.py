@@ -38,7 +38,7 @@ def offered(group: str) -> Mapping[str, Offered] | None:
     it has to be asked of all."""
     if any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path):
         return None
-    found: dict[str, list[str]] = {}
+    values_by_name: dict[str, list[str]] = {}
     for folder in dict.fromkeys(sys.path):
         try:
             names = os.listdir(folder or ".")
@@ -51,9 +51,11 @@ def offered(group: str) -> Mapping[str, Offered] | None:
         for entry in names:
             if entry.endswith(_METADATA):
                 for name, value in _points(Path(folder, entry, "entry_points.txt"), group):
-                    found.setdefault(name, []).append(value)
+                    values_by_name.setdefault(name, []).append(value)
     return {
-        name: Offered(name, values[0]) for name, values in found.items() if len(values) == 1 and _is_plain(values[0])
+        name: Offered(name, values[0])
+        for name, values in values_by_name.items()
+        if len(values) == 1 and _is_plain(values[0])
     }
 
 
