@@ -44,6 +44,7 @@ def changed(world: MongoWorld) -> None:
     world.db.create_collection("seen", viewOn="come", pipeline=[])
 
 
+@pytest.mark.worlds
 def test_killed_at_each_rename_it_is_all_new_after_recovery(
     world: MongoWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
