@@ -105,8 +105,15 @@ def _why_not(planned: GcLine, now: GcLine | None) -> str:
 
 
 def alarms(machine: Machine) -> Iterator[Alarm]:
-    """That a collection waits. Quick: of what it rests on only the links are looked at."""
-    saved = _read(machine.settings.statedir)
+    """That a collection waits, or that its record cannot be read. Quick: of what it rests on only the links are
+    looked at."""
+    try:
+        saved = _saved(machine.settings.statedir)
+    except (OSError, StoreError) as error:
+        words = error.strerror if isinstance(error, OSError) else error
+        where = _path(machine.settings.statedir)
+        yield Alarm(f"a collection may wait for a person, and {where} cannot be read: {words}; {AGAIN}", topic=WAITING)
+        return
     if saved is None:
         return
     review = saved.review
@@ -136,13 +143,21 @@ def _gone(machine: Machine, review: GcPlan) -> Iterator[str]:
 
 
 def _read(statedir: Path) -> WaitingCollection | None:
-    """As it was written; None where none waits, or what is there was not written here."""
+    """The same; None too where it cannot be read (``alarms`` says so)."""
     try:
-        raw = records.read_file(_path(statedir))
-        record = typed.shaped(records.load(raw, "collect.json"), _File, "collect.json")
-        return WaitingCollection(record["made"], record["who"], gc_from_json(record["review"]), "")
+        return _saved(statedir)
     except (OSError, StoreError):
         return None
+
+
+def _saved(statedir: Path) -> WaitingCollection | None:
+    """As it was written; None where none waits. Raises OSError, Corrupt."""
+    try:
+        raw = records.read_file(_path(statedir))
+    except FileNotFoundError:
+        return None
+    record = typed.shaped(records.load(raw, "collect.json"), _File, "collect.json")
+    return WaitingCollection(record["made"], record["who"], gc_from_json(record["review"]), "")
 
 
 def _numbers(review: GcPlan) -> set[tuple[ComponentKey, int]]:

@@ -108,9 +108,13 @@ def test_by_hand_the_policy_is_applied_at_once_or_waits_where_it_is_said(desk: D
     desk.snapshots("--gc", "--policy", "--planned", status=2)
 
 
-def test_what_is_in_the_place_of_a_plan_and_is_none_is_no_plan(desk: Desk) -> None:
+def test_what_is_in_the_place_of_a_plan_and_is_none_is_an_alarm_and_is_planned_again(desk: Desk) -> None:
     desk.snapshots(*TIMER)
     for text in (b"", b"{}", b'{"made": 3}', desk.plan.read_bytes().replace(b'"lines"', b'"lien"')):
         desk.plan.write_bytes(text)
-        desk.snapshots("--gc", "--planned", status=5)
-        desk.call("dysnomia-tui", "status")
+        assert "no collection waits" in desk.snapshots("--gc", "--planned", status=5)
+        said = desk.call("dysnomia-tui", "status", status=1)
+        assert f"a collection may wait for a person, and {desk.plan} cannot be read" in said
+        assert "to plan it again: dysnomia-snapshots --gc --policy --review" in said
+    desk.snapshots("--gc", "--policy", "--review")
+    assert "a collection waits for a person since" in desk.call("dysnomia-tui", "status", status=1)
