@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,10 +12,11 @@ from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.screens.diff import DiffScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
 from dysnomia_tui.engine import WAS_GONE
+from dysnomia_tui.engine.engine import LIVE
 from dysnomia_tui.engine.plans.plan import Kind
-from dysnomia_tui.engine.records import Change, RowChange, SectionChange
+from dysnomia_tui.engine.records import Change, JobState, RowChange, SectionChange
 from tests.app.driving import Driven, driven
-from tests.app.fake_world import ORDERS
+from tests.app.fake_world import CRM, ORDERS, job
 
 
 def section(name: str = "orders", rows: int | None = 10, **changes: object) -> Section:
@@ -160,6 +162,28 @@ async def test_marked_rows_are_put_back_by_r_and_escape_takes_the_marks_away() -
         assert opened(run).rows.marks == frozenset()
         await run.press("space", "left", "n", "p")
         assert opened(run).rows.marks == frozenset(), "marks are of one section's rows"
+
+
+async def test_what_is_live_is_compared_again_once_a_job_has_changed_it() -> None:
+    """Rows that were put back were still listed as lost."""
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, LIVE)
+        await run.settled()
+        await run.press("n")
+        first, on = opened(run)._diff, opened(run).sections.item
+        later = run.app.services.clock() + timedelta(seconds=5)
+        for change in ({"kind": "verify"}, {"keys": (CRM,)}, {"ended": later - timedelta(hours=1)}):
+            about = {"kind": "put-back", "keys": (ORDERS,), "ended": later} | change
+            run.engine.world.jobs = (job(90, JobState.DONE, **about), *run.engine.world.jobs)
+            run.app.actions.perform_id("refresh")
+            await run.settled()
+            assert opened(run)._diff is first, about
+        run.engine.world.jobs = (job(91, JobState.DONE, kind="put-back", keys=(ORDERS,), ended=later),)
+        run.app.actions.perform_id("refresh")
+        await run.settled()
+        assert opened(run)._diff is not first
+        assert opened(run)._diff is not None
+        assert opened(run).sections.item == on
 
 
 async def test_marked_sections_are_put_back_whole() -> None:

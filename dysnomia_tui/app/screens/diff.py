@@ -28,16 +28,20 @@ from dysnomia_tui.app.scanning import Scanner, holds, is_change
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.reading import RowScreen
 from dysnomia_tui.app.selection import Selection
+from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine import Diff, HistoryAsked
 from dysnomia_tui.engine.engine import LIVE, Side
+from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.records import HistoryLine, RowChange, SectionChange
 
 AT_MOST = 20_000
 """Sections listed; a filter narrows them."""
 EVERY = 0.3
 """Seconds between two looks at a comparison under way."""
+CHANGE_LIVE = frozenset({Kind.RESTORE, Kind.PUT_BACK, Kind.UNDO, Kind.RECOVER, Kind.ACTIVITY, Kind.DEPLOY, Kind.GROUP})
+"""Jobs after which what is live may be another."""
 
 
 class DiffScreen(DysnomiaScreen):
@@ -113,13 +117,9 @@ class DiffScreen(DysnomiaScreen):
         self._set_columns()
         self.sections.set_growing(True)
         self.sections.border_title = escaped(f"{self._of.component} {self._title}")
-        self._since = self.services.clock()
         self.set_path(f"{self._of}/{self._title}")
-        self.on_times(self.services.times)
         key, old, new = self._of, self._old, self._new
-        self.services.client.ask(
-            f"diff {id(self)}", lambda engine: engine.diff(key, old, new), self._begun, self._failed
-        )
+        self._compare()
         sides = [side for side in (old, new) if isinstance(side, int)]
         self.ask(
             f"diff times {id(self)}",
@@ -129,8 +129,31 @@ class DiffScreen(DysnomiaScreen):
         self.set_interval(EVERY, self._look)
 
     def on_unmount(self) -> None:
-        diff, self._diff = self._diff, None
         self._ended = True
+        self._close()
+
+    def on_state(self, state: AppState) -> None:
+        """What live was compared with is of the past once a job has changed it: compare again."""
+        super().on_state(state)
+        if self._ended and self._diff is not None and LIVE in (self._old, self._new):
+            since, of = self._since, self._of
+            if any(
+                job.ended and job.ended > since and of in job.keys and job.kind in CHANGE_LIVE for job in state.jobs
+            ):
+                self._close()
+                self._compare()
+
+    def _compare(self) -> None:
+        key, old, new = self._of, self._old, self._new
+        self._ended, self._change = False, None
+        self._since = self.services.clock()
+        self.on_times(self.services.times)
+        self.services.client.ask(
+            f"diff {id(self)}", lambda engine: engine.diff(key, old, new), self._begun, self._failed
+        )
+
+    def _close(self) -> None:
+        diff, self._diff = self._diff, None
         if self._changed_rows is not None:
             self._changed_rows.end()
         if diff is not None:
