@@ -14,6 +14,7 @@ from __future__ import annotations
 import enum
 import grp
 import os
+import posixpath
 import pwd
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,8 @@ from pathlib import Path
 from dysnomia_plugins.base import PropertyValue, Runner
 from dysnomia_plugins.config_files.properties import read_properties
 from dysnomia_plugins.errors import BadProperties, NotSafe, PluginError, ProcessFailed
+from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, PRIVATE_FOLDER, Folder, hand_over
+from dysnomia_plugins.toolkit.guarded.way import real_path
 
 TOOLS = ("useradd", "userdel", "groupadd", "groupdel", "chpasswd")
 """The programs that steps may run: those of Debian's package ``passwd``."""
@@ -361,17 +364,16 @@ def _run(step: Step, runner: Runner, say: Callable[[str], None], tries: int, pau
 
 
 def _make_home(user: User) -> None:
-    """The folder, and its owner's own where there is one."""
-    home = Path(user.home)
-    missing = [folder for folder in (home, *home.parents) if not folder.exists()]
+    """The folder, and its owner's own where there is one. The folder above may be another user's, who could exchange
+    what is made in it: all is done by descriptor, and it is given away last."""
     try:
-        entry = None if user.home_only else pwd.getpwnam(user.name)
-        for folder in reversed(missing):
-            folder.mkdir()
-            folder.chmod(0o755)  # whatever our umask: as mkdir -p in Dysnomia makes them
-        if entry is not None:
-            os.chown(home, entry.pw_uid, entry.pw_gid)
-            home.chmod(0o700)
+        owner = None if user.home_only else pwd.getpwnam(user.name)
+        above, name = posixpath.split(real_path(user.home, setting="homeDir"))
+        with Folder.at(above, make=OPEN_FOLDER) as parent, parent.make_folder(name) as home:
+            if owner is None:
+                hand_over(home.descriptor, -1, -1, OPEN_FOLDER)  # whatever our umask: as mkdir -p in Dysnomia makes it
+            else:
+                hand_over(home.descriptor, owner.pw_uid, owner.pw_gid, PRIVATE_FOLDER)
     except KeyError:
         raise PluginError(f"there is no user {user.name} any more", "try again") from None
     except OSError as error:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from dysnomia_base.ownership import may_hold_ours
 from dysnomia_base.whole_file import sync_folder
 from dysnomia_store.archive import format as form
 from dysnomia_store.archive import schema
@@ -68,9 +69,11 @@ def _target(path: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name once it is whole. What a dead process began is begun anew."""
     if os.path.lexists(path):
         raise Refused(f"{path} already exists", "name another file, or delete it")
+    if path.parent.is_dir() and not may_hold_ours(path.parent):
+        # Who can put a file in its place would read, or write, what every component holds.
+        raise Refused(f"{path.parent} can be changed by others", "name a file below a folder of yours, or in /var/tmp")
     partial = path.with_name(path.name + PARTIAL)
-    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "r+b") as file:
+    with os.fdopen(_open(partial), "r+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -82,6 +85,28 @@ def _target(path: Path) -> Iterator[BinaryIO]:
         finally:
             partial.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _open(partial: Path) -> int:
+    """A new file, or what an export of ours left. Raises Refused for one that another user may read or write."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    hint = "delete it, or name another file"
+    try:
+        # A new one is ours whatever its mode: a disk without modes (vfat) gives all files the same.
+        return os.open(partial, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    try:
+        descriptor = os.open(partial, flags)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise
+        raise Refused(f"{partial} is not a regular file", hint) from None
+    seen = os.fstat(descriptor)
+    if not stat.S_ISREG(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_nlink != 1 or seen.st_mode & 0o077:
+        os.close(descriptor)
+        raise Refused(f"{partial} is already there, and other users may read or write it", hint)
+    return descriptor
 
 
 def _name(partial: Path, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dysnomia_store.content.dysnomia_checksum import checksum
 from dysnomia_store.content.frame_folder import collapsed, folder_of
 from dysnomia_store.content.manifest import walk
 from dysnomia_store.content.snapshots import Sealed, SnapshotDraft, identity
+from dysnomia_store.disk.held import FOLDER, closing, open_way
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, Refused
@@ -55,14 +57,35 @@ def import_folder(
         StoreError.
     """
     snapshot_id = validate_name(folder.name, "snapshot id")
-    if folder.is_symlink() or not folder.is_dir():
-        raise NotFound(f"{folder} is not a snapshot folder")
-    own = workspace.layout.snapshot(key, snapshot_id)
-    if own.is_dir() and own.samefile(folder):
-        return _link_own(workspace, key, own, _about(workspace, own, who, job))
-    with in_words(f"importing {folder}"), workspace.staging(job) as base:
+    with (
+        in_words(f"importing {folder}"),
+        closing(open_way(folder.parent)) as parent,
+        closing(_open(folder, parent)) as held,
+    ):
+        own = workspace.layout.snapshot(key, snapshot_id)
+        if own.is_dir() and os.path.samestat(own.stat(), os.fstat(held)):
+            return _link_own(workspace, key, own, _about(workspace, own, _written(own), who, job))
+        made = _take_in(workspace, key, folder, held, who, job, reader)
+        if move:
+            workspace.disk.remove_held(folder, held, parent)
+        return made
+
+
+def _open(folder: Path, parent: int) -> int:
+    try:
+        return os.open(folder.name, FOLDER, dir_fd=parent)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound(f"{folder} is not a snapshot folder") from None
+
+
+def _take_in(
+    workspace: Workspace, key: ComponentKey, folder: Path, held: int, who: str, job: str, reader: int | None
+) -> tuple[int, bool]:
+    """Copy what is in an open folder, look at the copy, and commit that. ``folder`` only says what it is called."""
+    snapshot_id = folder.name
+    with workspace.staging(job) as base:
         draft = SnapshotDraft(base, disk=workspace.disk, reader=reader, frames=pool_for(workspace, reader))
-        _copy(workspace, folder, draft.folder)
+        times = list(_copy(workspace, folder, held, draft.folder))
         draft.claim(snapshot_id)
         sealed = draft.seal()
         explained = explain(draft.folder)
@@ -72,10 +95,8 @@ def import_folder(
         if explained is not None and len(snapshot_id) == 64 and explained.digest != snapshot_id:
             raise Corrupt(f"{folder.name} holds another snapshot: {explained.digest}", "nothing was imported")
         metadata = _metadata(snapshot_id, sealed, explained)
-        made = commit(workspace, key, draft, metadata, _about(workspace, folder, who, job), None)
+        made = commit(workspace, key, draft, metadata, _about(workspace, folder, times, who, job), None)
         mend_later(workspace, draft.replaced)
-        if move:
-            workspace.disk.remove_tree(folder)
     return made
 
 
@@ -124,12 +145,16 @@ def _link_own(workspace: Workspace, key: ComponentKey, own: Path, about: CommitI
     return generation(workspace, key, own.name, about), True
 
 
-def _about(workspace: Workspace, folder: Path, who: str, job: str) -> CommitInfo:
+def _about(workspace: Workspace, folder: Path, times: Sequence[float], who: str, job: str) -> CommitInfo:
     """An import's as-of is when its files were written, as far as they tell; never later than now."""
     now = workspace.clock()
-    times = [entry.stat(follow_symlinks=False).st_mtime for _, entry in walk(folder)]
     as_of = from_seconds(max(times)) if times else now
     return CommitInfo(min(as_of, now), now, Reason.IMPORT, f"from {folder.name}", who=who, job=job)
+
+
+def _written(folder: Path) -> list[float]:
+    """When the files of a folder of the store were written."""
+    return [entry.stat(follow_symlinks=False).st_mtime for _, entry in walk(folder)]
 
 
 def explain(folder: Path) -> Explained | None:
@@ -159,23 +184,27 @@ def explain(folder: Path) -> Explained | None:
     )
 
 
-def _copy(workspace: Workspace, source: Path, target: Path) -> None:
-    """Copy a folder's files into one that is there. Raises OSError, Refused."""
-    with os.scandir(source) as scanned:
-        entries = sorted(scanned, key=lambda entry: os.fsencode(entry.name))
-    for entry in entries:
-        kind = entry.stat(follow_symlinks=False).st_mode
-        goal = target / entry.name
-        if stat.S_ISDIR(kind):
+def _copy(workspace: Workspace, shown: Path, source: int, target: Path) -> Iterator[float]:
+    """Copy the files of an open folder into one that is there; when each was written. Raises OSError, Refused.
+
+    By descriptor alone: its owner may exchange it, and any folder in it, for a link while it is read."""
+    for name in sorted(os.listdir(source), key=os.fsencode):
+        seen = os.lstat(name, dir_fd=source)
+        goal = target / name
+        if stat.S_ISDIR(seen.st_mode):
             workspace.disk.mkdir(goal)
-            _copy(workspace, Path(entry.path), goal)
-        elif stat.S_ISREG(kind):
+            with closing(os.open(name, FOLDER, dir_fd=source)) as deeper:
+                yield from _copy(workspace, shown / name, deeper, goal)
+            continue
+        yield seen.st_mtime
+        if stat.S_ISREG(seen.st_mode):
             # Of its mode only "may be run" is taken over: no setuid, nothing for others.
-            workspace.disk.copy_file(Path(entry.path), goal, workspace.disk.access.file | (kind & 0o100))
-        elif stat.S_ISLNK(kind):
-            points_at = os.readlink(entry.path)
+            mode = workspace.disk.access.file | (seen.st_mode & 0o100)
+            workspace.disk.copy_file(shown / name, goal, mode, parent=source)
+        elif stat.S_ISLNK(seen.st_mode):
+            points_at = os.readlink(name, dir_fd=source)
             if points_at.startswith("/") or ".." in points_at.split("/"):
-                raise Refused(f"{entry.name} is a link that leads out of the snapshot", "it was not imported")
+                raise Refused(f"{name} is a link that leads out of the snapshot", "it was not imported")
             workspace.disk.symlink(points_at, goal)
         else:
-            raise Refused(f"{entry.name} is neither a file, a folder nor a link", "it was not imported")
+            raise Refused(f"{name} is neither a file, a folder nor a link", "it was not imported")

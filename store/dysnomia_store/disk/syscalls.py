@@ -19,6 +19,7 @@ from typing import BinaryIO, cast
 
 from dysnomia_base.limits import reason
 from dysnomia_base.records import dataclass
+from dysnomia_store.disk.held import closing, open_folder
 from dysnomia_store.errors import NotFound, NotPermitted, StoreError, StoreFull
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -189,11 +190,15 @@ class Disk:
         finally:
             os.close(descriptor)
 
-    def copy_file(self, source: Path, target: Path, mode: int | None = None) -> None:
+    def copy_file(self, source: Path, target: Path, mode: int | None = None, *, parent: int | None = None) -> None:
         """Copy a regular file's bytes, never through a link, and sync the copy.
 
+        Args:
+            parent: an open folder, of which the last name of ``source`` is taken.
+
         Raises OSError, for what is no regular file too."""
-        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        name = source if parent is None else source.name
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
         with io.FileIO(descriptor, "rb") as reading:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "is not a regular file", str(source))
@@ -290,20 +295,39 @@ class Disk:
         os.utime(path)
 
     def remove_tree(self, path: Path) -> None:
-        """Delete a file, or a folder and all in it, never following a link. What is gone already is passed over."""
-        try:
-            kind = path.lstat().st_mode
-        except FileNotFoundError:
-            return
-        if not stat.S_ISDIR(kind):
-            self.unlink(path, missing_ok=True)
-            return
+        """Delete a file, or a folder and all in it, never following a link. What is gone already is passed over.
+
+        All below the folder that it is in is reached by descriptor: whoever may rename in it leads us nowhere else."""
         with suppress(FileNotFoundError):
-            if kind & 0o300 != 0o300:
-                path.chmod(0o700)
-            for name in os.listdir(path):
-                self.remove_tree(path / name)
-            self.rmdir(path)
+            parent = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            with closing(parent):
+                self._remove(path, parent)
+
+    def remove_held(self, path: Path, folder: int, parent: int) -> None:
+        """The same for a folder that is held, and the one above it. Where another has its name now, that one stays."""
+        self._empty(path, folder)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.lstat(path.name, dir_fd=parent), os.fstat(folder)):
+                self._announce("rmdir", path)
+                os.rmdir(path.name, dir_fd=parent)
+
+    def _remove(self, path: Path, parent: int) -> None:
+        """``path`` is only what errors are to say: what is deleted is its last name in ``parent``."""
+        with suppress(FileNotFoundError):
+            if not stat.S_ISDIR(os.lstat(path.name, dir_fd=parent).st_mode):
+                self._announce("unlink", path)
+                os.unlink(path.name, dir_fd=parent)
+                return
+            with closing(open_folder(path.name, parent)) as folder:
+                self._empty(path, folder)
+            self._announce("rmdir", path)
+            os.rmdir(path.name, dir_fd=parent)
+
+    def _empty(self, path: Path, folder: int) -> None:
+        if os.fstat(folder).st_mode & 0o300 != 0o300:
+            os.fchmod(folder, 0o700)
+        for name in os.listdir(folder):
+            self._remove(path / name, folder)
 
     def _give(self, what: int | Path, mode: int) -> None:
         """Set mode and group, whatever the umask; the mode last, since a change of group may clear bits of it."""

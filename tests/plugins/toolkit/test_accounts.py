@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,36 @@ def test_only_the_home_folder_is_made_where_only_that_is_wanted(machine: dict[st
     assert accounts.plan_add_users(accounts.read_users(folder)) == ()
     assert accounts.plan_delete_users(accounts.read_users(folder)) == ()
     assert home.is_dir(), "it may hold state"
+
+
+def test_a_home_folder_that_is_exchanged_for_a_link_gives_nothing_of_roots_away(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    theirs, roots = tmp_path / "theirs", tmp_path / "roots"
+    theirs.mkdir()
+    roots.mkdir(mode=0o750)
+    mkdir = os.mkdir
+
+    def exchanged(path: str | Path, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        mkdir(path, mode, dir_fd=dir_fd)
+        if os.fspath(path).endswith("home"):
+            (theirs / "home").rename(theirs / "aside")
+            (theirs / "home").symlink_to(roots)
+
+    monkeypatch.setattr(os, "mkdir", exchanged)
+    monkeypatch.setattr(accounts, "user_id", lambda name: os.geteuid())
+    monkeypatch.setattr("pwd.getpwnam", lambda name: pwd.getpwuid(os.geteuid()))
+    users = [User("shop", home=str(theirs / "home"), create_home=True)]
+    with pytest.raises(PluginError):
+        accounts.carry_out(accounts.plan_add_users(users), Programs(), lambda text: None)
+    assert roots.stat().st_mode & 0o777 == 0o750
+
+
+def test_a_home_folder_is_its_owners_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(accounts, "user_id", lambda name: os.geteuid())
+    monkeypatch.setattr("pwd.getpwnam", lambda name: pwd.getpwuid(os.geteuid()))
+    home = tmp_path / "deep" / "home"
+    accounts.carry_out(
+        accounts.plan_add_users([User("shop", home=str(home), create_home=True)]), Programs(), lambda text: None
+    )
+    assert (home.stat().st_mode & 0o777, home.parent.stat().st_mode & 0o777) == (0o700, 0o755)

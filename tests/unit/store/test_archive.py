@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +161,37 @@ class TestExport:
 
     def test_what_a_killed_one_left_is_no_hindrance(self, full: Shop, place: Path) -> None:
         (place / "a.tar.partial").write_bytes(b"half of another export, longer than what comes" * 10000)
+        (place / "a.tar.partial").chmod(0o600)
         carry(full, place / "a.tar")
         assert not (place / "a.tar.partial").exists()
         with ArchiveReader(place / "a.tar") as reader:
             reader.verify()
+
+    @pytest.mark.parametrize("what", ["readable", "linked", "link", "pipe", "folder"])
+    def test_what_somebody_else_may_have_put_there_is_not_written(self, full: Shop, place: Path, what: str) -> None:
+        left = place / "a.tar.partial"
+        (place / "other").write_bytes(b"another's")
+        (place / "other").chmod(0o644 if what == "readable" else 0o600)
+        puts: dict[str, Callable[[], object]] = {
+            "readable": partial(Path.rename, place / "other", left),
+            "linked": partial(os.link, place / "other", left),
+            "link": partial(left.symlink_to, place / "other"),
+            "pipe": partial(os.mkfifo, left, 0o600),
+            "folder": left.mkdir,
+        }
+        puts[what]()
+        with pytest.raises(Refused, match=r"a\.tar\.partial is"):
+            carry(full, place / "a.tar")
+        assert os.path.lexists(left), "it is not ours to delete"
+        assert not (place / "a.tar").exists()
+        assert what == "pipe" or not left.is_file() or left.read_bytes() == b"another's"
+
+    def test_a_folder_in_which_others_can_exchange_it_is_refused(self, full: Shop, place: Path) -> None:
+        (place / "open").mkdir()
+        (place / "open").chmod(0o777)
+        with pytest.raises(Refused, match="can be changed by others"):
+            carry(full, place / "open" / "a.tar")
+        assert os.listdir(place / "open") == []
 
 
 def test_an_import_survives_every_fault_and_goes_on(full: Shop, shop: Shop, place: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store.catalog import cache
+from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.errors import Corrupt, NameRejected, NotFound, Refused
 from dysnomia_store.model import CheckResult, Reason
 from dysnomia_store.store import Committed
@@ -154,3 +155,49 @@ def test_an_import_looks_at_none_of_the_generations_that_are_there(
         made = take(shop, foreign(place, "7", dump=b"seven")).generation
     assert (made.number, made.id, made.reason) == (2, "7", Reason.IMPORT)
     assert made == shop.store.generation(KEY, 2)
+
+
+class TestItsOwnerExchangesIt:
+    """Root reads and deletes what it holds open, never what has taken the name since."""
+
+    @pytest.fixture
+    def root_s(self, place: Path) -> Path:
+        (place / "etc" / "keys").mkdir(parents=True)
+        (place / "etc" / "keys" / "dump").write_bytes(b"root's")
+        return place / "etc"
+
+    def test_a_folder_in_it_while_it_is_copied(self, shop: Shop, place: Path, root_s: Path) -> None:
+        source = foreign(place, a=b"x")
+        (source / "keys").mkdir()
+        (source / "keys" / "dump").write_bytes(b"their own")
+
+        def exchange(call: str, path: str) -> None:
+            if call == "create" and path.endswith("/a") and not source.is_symlink():
+                source.rename(place / "aside")
+                source.symlink_to(root_s)
+
+        made = take(shop.again(Disk(before=exchange)), source, move=True).generation
+        assert (shop.store.stored(KEY, made.id).folder / "keys" / "dump").read_bytes() == b"their own"
+        assert (root_s / "keys" / "dump").exists()
+
+    def test_a_folder_in_it_while_it_is_deleted(self, shop: Shop, place: Path, root_s: Path) -> None:
+        source = foreign(place, a=b"x")
+        (source / "keys").mkdir()
+        (source / "keys" / "dump").write_bytes(b"their own")
+
+        def exchange(call: str, path: str) -> None:
+            if call in ("unlink", "rmdir") and path.startswith(str(source)) and not source.is_symlink():
+                source.rename(place / "aside")
+                source.symlink_to(root_s)
+
+        take(shop.again(Disk(before=exchange)), source, move=True)
+        assert (root_s / "keys" / "dump").exists()
+
+    def test_a_folder_above_it_before(self, shop: Shop, place: Path, root_s: Path) -> None:
+        above = place / "all may write here" / "theirs"
+        above.parent.mkdir()
+        above.parent.chmod(0o777)
+        above.symlink_to(root_s)
+        with pytest.raises(Refused, match="is a link that was not followed"):
+            take(shop, above / "keys", move=True)
+        assert (root_s / "keys" / "dump").exists()
