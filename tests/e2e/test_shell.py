@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,17 @@ def test_the_prompt_says_where_one_is(world: World) -> None:
     with terminal() as window:
         window.start([str(BIN / "dysnomia"), "--shell", *ORDERS], world.environment)
         window.wait_for("[dysnomia sqlite/orders:")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="owners are changed by root")
+def test_another_users_configuration_is_not_what_roots_git_obeys(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    repository = tmp_path / "git" / "site"
+    subprocess.run(["git", "init", "-q", "--bare", str(repository)], check=True)
+    for path in (repository, *repository.rglob("*")):
+        os.chown(path, 65534, 65534)
+    world.container("git", type="git-repository", gitBaseDir=str(repository.parent))
+    world.component("git/site", "note", "")
+    command = 'printf "[%s]" "$GIT_DIR" "$gitBaseDir"'
+    done = world.run("dysnomia", "--shell", "-C", "git", "-c", "site", "--command", command)
+    assert done.out == f"[][{repository.parent}]"

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from dysnomia_tui.app.terminal.driver import TerminalDriver
+from dysnomia_tui.app.terminal.own_terminal import OwnTerminal
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -29,7 +30,7 @@ class Ending:
         self._app = app
         self._loop: asyncio.AbstractEventLoop | None = None
         self._with_client = False
-        self._client: subprocess.Popen[bytes] | None = None
+        self._client: subprocess.Popen[bytes] | OwnTerminal | None = None
         self.received: signal.Signals | None = None
         """The signal that ended the app."""
 
@@ -90,6 +91,7 @@ class Ending:
     def run_client(self, argv: Sequence[str], env: Mapping[str, str]) -> int:
         """Run a client that gets the terminal; its exit status.
 
+        Root's gets one of its own that is shown on ours: it may run as another user, who must not type on root's.
         Ctrl-C and Ctrl-\\ in it do not end the app; SIGTERM and SIGHUP end the client, then the app.
 
         Raises:
@@ -98,7 +100,8 @@ class Ending:
         quit_before = signal.signal(signal.SIGQUIT, _nothing)
         self._with_client = True
         try:
-            with subprocess.Popen(argv, env=env) as self._client:
+            started = OwnTerminal(argv, env) if os.geteuid() == 0 else subprocess.Popen(argv, env=env)
+            with started as self._client:
                 if self.received is not None:
                     self._client.send_signal(self.received)
                 status = self._client.wait()

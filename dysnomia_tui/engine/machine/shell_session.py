@@ -13,6 +13,11 @@ from dysnomia_plugins.loading.external import ExternalModule, ModuleConvention, 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.machine.machine import Machine
 
+_AS_ANOTHER_USER = "setpriv"
+"""What a client is put behind that runs as another user."""
+_OBEYED = frozenset({"HOME", "GIT_DIR"})
+"""Variables of such a client that this shell must not have: it reads start files in HOME, and git obeys the
+configuration in GIT_DIR, whoever owns it. They are that user's, and the shell is ours, usually root's."""
 _SHELL = re.compile(rb"#!.*[/ ](ba|da)?sh\b")
 
 
@@ -67,9 +72,12 @@ def _client(plugin: Plugin, component: Component) -> Mapping[str, str]:
     if isinstance(plugin, ModuleConvention):
         return {}
     try:
-        return plugin.shell(component)[1]
+        argv, environment = plugin.shell(component)
     except PluginError:  # none of its own, or its container does not run: the shell is there to look at that
         return {}
+    if Path(argv[0]).name == _AS_ANOTHER_USER:
+        return {name: value for name, value in environment.items() if name not in _OBEYED}
+    return environment
 
 
 def _is_script(path: Path) -> bool:

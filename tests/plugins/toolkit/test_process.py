@@ -22,6 +22,7 @@ from dysnomia_base.secrets import HIDDEN, Redactor
 from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed, ToolMissing
 from dysnomia_plugins.toolkit.output import Keeper, LineSplitter
 from dysnomia_plugins.toolkit.process import ProcessRunner, TimedOut
+from tests.e2e.pseudo import pseudo_terminal
 from tests.waiting import wait_until
 
 PYTHON = sys.executable
@@ -380,3 +381,16 @@ def state_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return "Z"
+
+
+def test_a_child_has_no_terminal_to_type_on() -> None:
+    """TIOCSTI works on the terminal of one's own session alone."""
+    program = """
+from dysnomia_plugins.toolkit.process import ProcessRunner
+open("/dev/tty").close()
+looks = ["sh", "-c", "(exec 3</dev/tty) 2>/dev/null && echo a terminal || echo nothing"]
+print("found", ProcessRunner().run(looks).stdout.decode(), "end")
+"""
+    with pseudo_terminal([PYTHON, "-c", program], os.environ) as window:
+        window.wait_for(b"end")
+        assert b"found nothing" in window.output

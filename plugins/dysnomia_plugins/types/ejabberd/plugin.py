@@ -89,7 +89,7 @@ class EjabberdDump(StatePlugin):
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """A shell for ``ejabberdctl``, as the server's user."""
         server = Server.of(component)
-        argv = [*as_command(server.actor), "env", f"--chdir={server.spool}", "bash", "-i"]
+        argv = [*as_command(server.actor), "env", f"--chdir={server.spool}", "bash", "--norc", "--noprofile", "-i"]
         return argv, {"HOME": server.home, "ERLANG_NODE": server.node}
 
     def hints(self, component: Component) -> Sequence[str]:
