@@ -34,10 +34,7 @@ COMPARED = "only compared: nothing is opened by it"
 SYSTEM = "folders of the system's own, below /etc and /run, which are root's"
 
 ALLOWED = {
-    ("toolkit/accounts.py", "Path.chmod"): "homes of users who are made, in folders of root's",
-    ("toolkit/accounts.py", "Path.mkdir"): "homes of users who are made, in folders of root's",
     ("toolkit/accounts.py", "Path.read_text"): CONFIG,
-    ("toolkit/accounts.py", "os.chown"): "homes of users who are made, in folders of root's",
     ("toolkit/containers/engine.py", "os.path.realpath"): COMPARED,
     ("toolkit/containers/reach.py", "Path.read_bytes"): PROC,
     ("toolkit/durable.py", "os.open"): OURS,

@@ -34,12 +34,12 @@ class Access:
     def read(cls, data: Any) -> Self | None:
         """From a snapshot's surroundings; None where it is none that a system can have."""
         try:
-            found = cls(*(int(data[name]) for name in ("uid", "gid", "folder_mode", "file_mode")))
+            access = cls(*(int(data[name]) for name in ("uid", "gid", "folder_mode", "file_mode")))
         except (TypeError, KeyError, ValueError, OverflowError):
             return None
-        ids, modes = (found.uid, found.gid), (found.folder_mode, found.file_mode)
+        ids, modes = (access.uid, access.gid), (access.folder_mode, access.file_mode)
         fits = all(0 <= one < _NO_ID for one in ids) and all(0 <= mode <= _MOST_MODE for mode in modes)
-        return found if fits else None
+        return access if fits else None
 
     def noted(self) -> Mapping[str, int]:
         """As JSON."""

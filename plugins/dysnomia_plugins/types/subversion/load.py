@@ -110,7 +110,7 @@ class Loader:
             except PluginError as error:
                 self.ctx.progress.log(f"the settings of the live repository cannot be read: {error.message}")
         around = self.stored.metadata.surroundings if self.stored.metadata is not None else {}
-        return around if self.ctx.made_here else {name: said for name, said in around.items() if name != "access"}
+        return around if self.ctx.made_here else {name: value for name, value in around.items() if name != "access"}
 
     # History.
 
