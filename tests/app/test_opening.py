@@ -34,9 +34,10 @@ async def test_it_opens_on_the_generation_though_those_of_the_first_component_ar
         shown.want(key, number)
         shown.have(DOCUMENTS, tuple(shown.items), run.app.times)
         assert run.main.units.find(key, run.app.state)
-        await run.until(lambda: (found := run.main.here().generation) is not None and found.key == key)
-        assert (found := run.main.here().generation) is not None
-        assert found.number == number
+        await run.until(lambda: (at := run.main.here().generation) is not None and (at.key, at.number) == (key, number))
+        await run.settled()
+        assert (at := run.main.here().generation) is not None
+        assert at.number == number, "and it stays there"
 
 
 async def test_it_opens_on_a_component_and_says_where_there_is_none() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import sys
 import termios
@@ -15,6 +16,7 @@ import pytest
 
 from tests.e2e.pseudo import Pseudo, pseudo_terminal
 from tests.e2e.terminal import alive
+from tests.plugins.other_user import passable
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -22,6 +24,8 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root's clients have a terminal of their own"),
 ]
 
+PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+"""For the other user, who may not be let in where ours is."""
 DRIVER = """
 import os, sys
 from dysnomia_tui.app.terminal.own_terminal import OwnTerminal
@@ -97,10 +101,9 @@ def ready(script: str, driver: str = DRIVER) -> Iterator[Pseudo]:
 def test_a_client_of_another_user_cannot_type_on_roots_terminal(tmp_path: Path) -> None:
     """Neither while it runs nor, from a process that it leaves behind, afterwards."""
     tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(folder.stat().st_mode | 0o011)
+    passable(tmp_path)
     another = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
-    with client(*another, sys.executable, "-I", "-c", INJECTOR, str(tmp_path), driver=APPS_DRIVER) as window:
+    with client(*another, PYTHON, "-I", "-c", INJECTOR, str(tmp_path), driver=APPS_DRIVER) as window:
         window.wait_for(b"status 0 end")
         (tmp_path / "ended").touch()
         wait_until((tmp_path / "done").exists)
