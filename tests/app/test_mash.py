@@ -29,7 +29,7 @@ KEYS = sorted(
     | {"1", "2", "3", "4", "0", "9", "y", "n", "o", "enter", "escape", "tab", "backspace", "space", "x"}
 )
 NAMED = {"@": "at", "/": "slash", ":": "colon", "?": "question_mark", "!": "exclamation_mark", "*": "asterisk"}
-ROUNDS = often(40, 12)
+ROUNDS = often(40, 6)
 
 Opener = Callable[[Driven], None]
 

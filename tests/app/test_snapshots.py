@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 )
 Compare = Callable[..., bool]
 Opener = Callable[[Driven], Awaitable[None]]
-SIZES = [(80, 24), (120, 40)]
+SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.worlds)]
 
 
 async def _main(run: Driven) -> None:
@@ -275,7 +275,7 @@ def _opened(app: DysnomiaApp, engine: FakeEngine, opener: Opener) -> Callable[[P
     return before
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
 @pytest.mark.parametrize("name", SCREENS)
 def test_screen(name: str, size: tuple[int, int], snap_compare: Compare) -> None:
     engine = FakeEngine(world())
@@ -283,7 +283,7 @@ def test_screen(name: str, size: tuple[int, int], snap_compare: Compare) -> None
     assert snap_compare(app, terminal_size=size, run_before=_opened(app, engine, SCREENS[name]))
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
 @pytest.mark.parametrize("name", GROUPS)
 def test_group(name: str, size: tuple[int, int], snap_compare: Compare) -> None:
     engine = FakeEngine(shop_world())
@@ -300,6 +300,7 @@ def _any(name: str) -> tuple[FakeEngine, Opener]:
     return (FakeEngine(shop_world()), GROUPS[name]) if name in GROUPS else (FakeEngine(world()), SCREENS[name])
 
 
+@pytest.mark.worlds
 @pytest.mark.parametrize("name", NEW)
 def test_on_a_light_ground(name: str, snap_compare: Compare) -> None:
     engine, opener = _any(name)
@@ -307,7 +308,7 @@ def test_on_a_light_ground(name: str, snap_compare: Compare) -> None:
     assert snap_compare(app, terminal_size=(80, 24), run_before=_opened(app, engine, opener))
 
 
-@pytest.mark.parametrize("theme", ["dysnomia-dark", "dysnomia-light"])
+@pytest.mark.parametrize("theme", ["dysnomia-dark", pytest.param("dysnomia-light", marks=pytest.mark.worlds)])
 @pytest.mark.parametrize("name", VERY_LARGE)
 def test_as_wide_as_a_wall(name: str, theme: str, snap_compare: Compare) -> None:
     engine, opener = _any(name)

@@ -127,7 +127,7 @@ def everything(world: World) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("way", ["local", "ssh"])
+@pytest.mark.parametrize("way", ["local", pytest.param("ssh", marks=pytest.mark.worlds)])
 def test_a_release_is_made_and_taken_back(world: World, way: str) -> None:
     if way == "local":
         go_on(Controller(world, {"ansible_connection": "local"}))

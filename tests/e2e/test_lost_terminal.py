@@ -58,7 +58,9 @@ def kill_terminal(terminal: Terminal) -> None:
     terminal.kill_server()
 
 
-@pytest.mark.parametrize("lose", [kill_program, hang_up, kill_terminal])
+@pytest.mark.parametrize(
+    "lose", [hang_up, *(pytest.param(one, marks=pytest.mark.worlds) for one in (kill_program, kill_terminal))]
+)
 def test_the_restore_goes_on(own_demo: Callable[[], World], lose: Callable[[Terminal], None]) -> None:
     world = own_demo()
     live = world.root / "live" / "databases" / "orders"

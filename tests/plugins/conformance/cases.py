@@ -22,8 +22,9 @@ from tests.plugins.conformance.driver import Driver, Reporter, Token
 from tests.plugins.conformance.load import LoadCases
 from tests.plugins.conformance.put_back import PutBackCases
 from tests.plugins.conformance.world import World
+from tests.thorough import often
 
-CHANGES = 70
+CHANGES = often(70, 25)
 """Single changes a type: over 200 in all of the three that came first."""
 
 

@@ -108,7 +108,7 @@ MARIADB = Kind(
 kinds = pytest.mark.parametrize("kind", [POSTGRES, MARIADB], ids=["postgresql", "mariadb"])
 
 
-@pytest.mark.parametrize("way", ["network", "inside"])
+@pytest.mark.parametrize("way", ["network", pytest.param("inside", marks=pytest.mark.worlds)])
 @kinds
 def test_the_whole_way_there_and_back(docker: DockerServer, tmp_path: Path, kind: Kind, way: str) -> None:
     """By what an operator calls: activate, snapshot, damage, compare, prove, restore, undo."""

@@ -230,6 +230,7 @@ def test_what_others_may_write_is_not_obeyed(deployed: Deployed) -> None:
     assert deployed.status("open") == "running"
 
 
+@pytest.mark.worlds
 def test_killed_at_every_step_it_is_healed_by_recovery_activation_or_deactivation(
     deployed: Deployed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -231,6 +231,7 @@ def test_a_docker_that_is_another_users_or_another_machines_is_not_believed(
         relay.wait()
 
 
+@pytest.mark.worlds
 def test_killed_at_every_step_of_a_restore_its_container_runs_again(scene: Scene) -> None:
     """The next job on the component finds the container stopped, whoever stopped it, and starts it."""
     scene.run()

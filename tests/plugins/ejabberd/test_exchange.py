@@ -20,7 +20,7 @@ from tests.plugins.ejabberd.killed import killed_after
 from tests.plugins.ejabberd.world import EjabberdWorld
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.worlds]
 DIRTY = r"""
 N = '%s', {ok, F} = file:open("%s", [append, raw]), net_adm:ping(N),
 W = fun W(I) ->

@@ -14,7 +14,7 @@ from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.driver import Driver
 from tests.plugins.ejabberd.world import EjabberdWorld
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.worlds]
 
 
 def test_the_component_may_be_the_dump_itself(world: EjabberdWorld, driver: Driver) -> None:

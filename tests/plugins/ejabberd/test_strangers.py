@@ -16,7 +16,7 @@ from tests.plugins.conformance.driver import Driver
 from tests.plugins.ejabberd.world import EjabberdWorld
 from tests.plugins.other_user import needs_root
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.worlds]
 
 
 def server_of(folder: Path, settings: str, **properties: str) -> Server:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance.cases import Conformance
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.git.world import GitWorld
 
 
 @pytest.mark.server
-class TestGit(Conformance):
+class TestGit(SlowConformance):
     column = "git-repository"
     server = ("git", "--version")
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance.cases import Conformance, WorldConformance
+from tests.plugins.conformance.cases import WorldConformance
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.mysql.world import MariadbWorld
 from tests.plugins.servers.mariadb import CALM, HOSTILE, HOSTILE_GLOBALS, MariadbServer
 
 
 @pytest.mark.server
-class TestMariadb(Conformance):
+class TestMariadb(SlowConformance):
     column = "mysql-database"
     server = ("mariadbd", "--version")
 

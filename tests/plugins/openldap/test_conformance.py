@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance.cases import Conformance
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.openldap.world import LdapWorld
 
 
 @pytest.mark.server
-class TestOpenldap(Conformance):
+class TestOpenldap(SlowConformance):
     column = "openldap-directory"
     server = ("slapd", "-VV")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance.cases import Conformance
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.redis.world import RedisWorld
 
 
 @pytest.mark.server
-class TestRedis(Conformance):
+class TestRedis(SlowConformance):
     column = "redis-database"
     server = ("redis-server", "--version")
 

@@ -22,6 +22,7 @@ class TestWal(Conformance):
             yield world
 
 
+@pytest.mark.worlds
 class TestRollbackJournal(Conformance):
     column = "sqlite-database, rollback journal"
     server = SERVER

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance.cases import Conformance
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.subversion.world import SubversionWorld
 
 
 @pytest.mark.server
-class TestSubversion(Conformance):
+class TestSubversion(SlowConformance):
     column = "subversion-repository"
     server = ("svnadmin", "--version", "--quiet")
 

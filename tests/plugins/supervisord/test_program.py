@@ -141,6 +141,7 @@ def test_a_file_of_the_operators_own_is_never_replaced_or_removed(supervised: Su
     supervised.machine.run("rm", TARGET / "mine.conf")
 
 
+@pytest.mark.worlds
 def test_killed_at_every_step_it_is_healed_by_recovery_activation_or_deactivation(supervised: Supervised) -> None:
     path = supervised.program("killed", "killed")
     said = supervised.machine.run(sys.executable, "-m", "tests.plugins.supervisord.inside", path, cwd=ROOT)

@@ -297,6 +297,7 @@ def test_units_of_a_users_own_manager(units: Units) -> None:
         machine.run("loginctl", "disable-linger", "tester")
 
 
+@pytest.mark.worlds
 def test_killed_at_every_step_it_is_healed_by_recovery_activation_or_deactivation(units: Units) -> None:
     path = units.make(
         "killed",

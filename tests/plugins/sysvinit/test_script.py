@@ -140,6 +140,7 @@ def test_a_component_that_others_may_write_stops_nothing(scripts: Scripts) -> No
     assert scripts.calls() == []
 
 
+@pytest.mark.worlds
 def test_killed_at_every_step_it_is_healed_by_recovery_activation_or_deactivation(scripts: Scripts) -> None:
     scripts.script("killed", "killed-a", DEBIAN, "S10a")
     scripts.script("killed", "killed-b", DEBIAN, "S20b", end="echo started")

@@ -122,6 +122,7 @@ def test_without_a_folder_of_the_server_nothing_is_activated(wars: Wars) -> None
     assert not wars.told("later")["condition"]["probe"]["broken"]
 
 
+@pytest.mark.worlds
 def test_killed_at_every_step_it_is_healed_by_recovery_activation_or_deactivation(wars: Wars) -> None:
     wars.machine.run("systemctl", "stop", "tomcat10")
     path = wars.war("killed", "killed-a")

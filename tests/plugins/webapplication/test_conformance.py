@@ -12,7 +12,8 @@ from dysnomia_plugins.types.webapplication.plugin import (
     GenericWebApplication,
     NginxWebApplication,
 )
-from tests.plugins.conformance.cases import Conformance, WorldConformance
+from tests.plugins.conformance.cases import WorldConformance
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.servers.web import Apache, Nginx
 from tests.plugins.webapplication.world import WebWorld
@@ -22,7 +23,7 @@ APACHE = ("apache2", "-v")
 NGINX = ("nginx", "-v")
 
 
-class TestGeneric(Conformance):
+class TestGeneric(SlowConformance):
     column = "generic-webapplication"
     server = NGINX
 

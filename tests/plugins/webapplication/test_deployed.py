@@ -120,6 +120,7 @@ class TestApache(Story):
     server = ("apache2", "-v")
     unit = "apache2"
 
+    @pytest.mark.worlds
     def test_killed_at_every_step_it_is_healed_by_recovery_activation_or_deactivation(self, sites: Sites) -> None:
         path = sites.make("killed", **{"webapps/one.html": "one", "webapps/two/index.html": "two"})
         said = sites.machine.run(sys.executable, "-m", "tests.plugins.webapplication.inside", path, cwd=ROOT)

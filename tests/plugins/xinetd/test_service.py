@@ -151,6 +151,7 @@ def test_a_file_of_another_user_has_no_process_of_their_choice_signalled(served:
     served.dysnomia("deactivate", "theirs", container="theirs")
 
 
+@pytest.mark.worlds
 def test_killed_at_every_step_it_is_healed_by_recovery_activation_or_deactivation(served: Served) -> None:
     path = served.service("killed", 7781)
     served.service("killed", 7782)
