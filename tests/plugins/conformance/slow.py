@@ -10,7 +10,8 @@ from tests.plugins.conformance.world import World
 
 
 class SlowConformance(Conformance):
-    """Killed restores are tried by ``make test``; what else is killed (a minute or two each), by ``make test-all``."""
+    """Killed restores are tried by ``make test``. The other kills, cancels at each phase and large states take half a
+    minute or more each: they are ``make test-all``'s."""
 
     @pytest.mark.worlds
     def test_a_killed_snapshot_is_whole_or_nothing(self, world: World, driver: Driver) -> None:
@@ -31,3 +32,11 @@ class SlowConformance(Conformance):
     @pytest.mark.worlds
     def test_a_killed_put_back_leaves_the_old_or_the_new_state(self, world: World, driver: Driver) -> None:
         super().test_a_killed_put_back_leaves_the_old_or_the_new_state(world, driver)
+
+    @pytest.mark.worlds
+    def test_a_cancel_at_each_phase_leaves_the_old_or_the_new_state(self, world: World, driver: Driver) -> None:
+        super().test_a_cancel_at_each_phase_leaves_the_old_or_the_new_state(world, driver)
+
+    @pytest.mark.worlds
+    def test_memory_is_bounded(self, world: World, driver: Driver) -> None:
+        super().test_memory_is_bounded(world, driver)

@@ -127,7 +127,7 @@ def test_where_folders_cannot_be_exchanged_their_entries_are_moved(
     assert scene.state() == scene.then
 
 
-@pytest.mark.parametrize("one_step", [True, False], ids=["exchanged", "moved"])
+@pytest.mark.parametrize("one_step", [True, pytest.param(False, marks=pytest.mark.worlds)], ids=["exchanged", "moved"])
 def test_killed_at_any_call_it_is_old_or_new_after_recovery(tmp_path: Path, one_step: bool) -> None:
     """Before and after each call that changes something, enumerated; the recovery is killed as well."""
     outcomes: set[str] = set()

@@ -70,6 +70,7 @@ def test_what_git_printed_of_an_ordinary_commit_is_kept_as_ever(world: GitWorld,
         assert git(world.live, *shown).split("\n") in [json.loads(line) for line in stream]
 
 
+@pytest.mark.worlds
 def test_many_references_are_read_and_checked_in_a_stream(world: GitWorld, driver: Driver) -> None:
     """More than 64 MiB of them, as git lists them."""
     world.seed()
