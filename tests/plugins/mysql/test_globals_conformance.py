@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.conformance.driver import Driver
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.globals_cases import AdditiveConformance
 from tests.plugins.mysql.globals_world import MysqlGlobalsWorld
@@ -15,7 +16,7 @@ from tests.plugins.servers.mariadb import MariadbServer
 
 
 @pytest.mark.server
-class TestMysqlGlobals(AdditiveConformance):
+class TestMysqlGlobals(SlowConformance, AdditiveConformance):
     column = "mysql-globals"
     server = ("mariadbd", "--version")
 

@@ -16,6 +16,7 @@ from tests.plugins.nixos.world import NixosWorld
 
 @pytest.mark.server
 @pytest.mark.timeout(1800)
+@pytest.mark.worlds
 class TestNixos(SlowConformance):
     column = "nixos-configuration"
     server = ("nix-env", "--version")
