@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 
 help:
 	@echo "make demo         open the program on a demo store (made on first use; no root, no server)"
-	@echo "make test         lint, types, import rules and the tests (some 25 minutes on 2 cores)"
+	@echo "make test         lint, types, import rules and the tests (some 35 minutes on 2 cores)"
 	@echo "make test-all     the same, with the worlds of the conformance suite that make test leaves out"
 	@echo "make lint         lint, types and import rules alone"
 	@echo "make coverage     which lines the tests run (as long as make test-all, and a half)"
@@ -47,7 +47,7 @@ test: packages lint
 	$(PY) -m pytest -q -n 3 --dist loadgroup -m "not worlds"
 
 # Each type in every world there is (docs/matrix.md): other owners, every kind of object, after changes, other servers;
-# and what is tried at random is tried oftener.
+# killed at every step and on both sides of it; and what is tried at random is tried oftener.
 test-all: packages lint
 	DYSNOMIA_THOROUGH=1 $(PY) -m pytest -q -n 3 --dist loadgroup
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance.cases import Conformance
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.postgresql.world import PostgresqlWorld
 from tests.plugins.servers.postgresql import PostgresServer
 
 
 @pytest.mark.server
-class TestPostgresql(Conformance):
+class TestPostgresql(SlowConformance):
     column = "postgresql-database"
     server = ("postgres", "--version")
 

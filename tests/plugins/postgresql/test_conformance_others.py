@@ -52,10 +52,8 @@ def newest_world(server: PostgresServer, folder: Path) -> World:
 
 
 TestHostileSettings = _on_postgresql(f"{NAME}, hostile settings", HostileWorld, needs=("hostile",), heavy=False)
-TestLeastPrivilege = _on_postgresql(f"{NAME}, least privilege", PlainRoleWorld, heavy=False)
+TestLeastPrivilege = _on_postgresql(f"{NAME}, least privilege", PlainRoleWorld)
 TestOtherOwner = _on_postgresql(f"{NAME}, other owner", OtherOwnerWorld)
 TestWide = _on_postgresql(f"{NAME}, wide", WideWorld)
 TestAfterAnUpdate = _on_postgresql(f"{NAME}, after an update", UpdatedWorld)
-TestNewestServer = _on_postgresql(
-    f"{NAME}, newest server", newest_world, needs=("newest",), server=EMBEDDED, heavy=False
-)
+TestNewestServer = _on_postgresql(f"{NAME}, newest server", newest_world, needs=("newest",), server=EMBEDDED)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from tests.in_memory import in_memory
+from tests.in_memory import for_a_server
 from tests.plugins.servers.common import Service, free_port, missing, server_user
 
 SETTINGS = (
@@ -36,11 +36,6 @@ def mariadb_program(name: str) -> str:
     return found
 
 
-def _roomy() -> str:
-    """Where its data goes: in memory where there is room, since each table is a file that is made and removed."""
-    return in_memory(4 << 30) or "/tmp"
-
-
 class MariadbServer(Service):
     """One server on a socket of its own; with ``tcp`` also on 127.0.0.1. Its administrator is ``root``."""
 
@@ -54,7 +49,7 @@ class MariadbServer(Service):
         self.client = mariadb_program("mariadb")
         self.dumper = mariadb_program("mariadb-dump")
         install = mariadb_program("mariadb-install-db")
-        super().__init__("my.", server_user("nobody"), _roomy())
+        super().__init__("my.", server_user("nobody"), for_a_server())
         self.folder = self.home
         self.tcp_port = free_port() if tcp else 0
         # A server that starts removes what others keep in the same folder for temporary tables, and they crash of it.

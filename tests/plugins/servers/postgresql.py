@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
+from tests.in_memory import for_a_server
 from tests.plugins.servers.common import Service, free_port, missing, server_user
 
 HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
@@ -80,7 +81,7 @@ class PostgresServer(Service):
         self.settings = {**SETTINGS, **(settings or {})}
         self.own_options = own_options
         self._locales = locales
-        super().__init__("pg.", server_user("postgres"))
+        super().__init__("pg.", server_user("postgres"), for_a_server())
         self.folder = self.home
         self.tcp_port = free_port() if tcp else 0
         options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
