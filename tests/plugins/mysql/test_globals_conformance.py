@@ -16,6 +16,7 @@ from tests.plugins.servers.mariadb import MariadbServer
 
 
 @pytest.mark.server
+@pytest.mark.worlds
 class TestMysqlGlobals(SlowConformance, AdditiveConformance):
     column = "mysql-globals"
     server = ("mariadbd", "--version")

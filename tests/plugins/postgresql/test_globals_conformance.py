@@ -15,6 +15,7 @@ from tests.plugins.servers.postgresql import PostgresServer
 
 
 @pytest.mark.server
+@pytest.mark.worlds
 class TestPostgresqlGlobals(SlowConformance, AdditiveConformance):
     column = "postgresql-globals"
     server = ("postgres", "--version")
