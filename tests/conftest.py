@@ -23,11 +23,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     worker = hasattr(config, "workerinput")
     file = "" if worker else config.getoption("--matrix-file")
+    config.pluginmanager.register(Descriptors(), "descriptors")
     config.pluginmanager.register(Matrix(file, config.getoption("--matrix-column")), "matrix")
 
 
-def pytest_runtest_teardown() -> None:
+class Descriptors:
     """Commands that are called here leave engines in circles, each with its index open; a process of a command has
-    one. They are collected before the descriptors run out."""
-    if len(os.listdir("/proc/self/fd")) > 400:
-        gc.collect()
+    one. They are collected before the descriptors run out; what that does not free is not looked for after each
+    test."""
+
+    def __init__(self) -> None:
+        self._enough = 400
+
+    def pytest_runtest_teardown(self) -> None:
+        if len(os.listdir("/proc/self/fd")) > self._enough:
+            gc.collect()
+            self._enough = max(400, len(os.listdir("/proc/self/fd")) + 100)
