@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 
 help:
 	@echo "make demo         open the program on a demo store (made on first use; no root, no server)"
-	@echo "make test         lint, types, import rules and the tests (some 35 minutes on 2 cores)"
+	@echo "make test         lint, types, import rules and the tests (35 to 50 minutes on 2 cores)"
 	@echo "make test-all     the same, with the worlds of the conformance suite that make test leaves out"
 	@echo "make lint         lint, types and import rules alone"
 	@echo "make coverage     which lines the tests run (as long as make test-all, and a half)"
