@@ -45,7 +45,7 @@ def install(workspace: Workspace, key: ComponentKey, draft: SnapshotDraft, seale
     snapshot_id = sealed.id
     target = workspace.layout.snapshot(key, snapshot_id)
     if os.path.lexists(target):
-        if sealed.claimed and not _same_files(workspace, key, sealed):
+        if sealed.claimed and not _same_content(workspace, key, sealed, metadata):
             # A module's own name (a revision) that stands for other content already: both are kept.
             return _install_as(workspace, key, draft, replace(sealed, id=_other_name(sealed)), metadata)
         if vouched(workspace, key, snapshot_id, sealed):
@@ -128,11 +128,14 @@ def sound_metadata(workspace: Workspace, key: ComponentKey, snapshot_id: str) ->
     return written if whole else None
 
 
-def _same_files(workspace: Workspace, key: ComponentKey, sealed: Sealed) -> bool:
-    """Whether the snapshot stored under a claimed name holds the same files."""
+def _same_content(workspace: Workspace, key: ComponentKey, sealed: Sealed, metadata: Metadata) -> bool:
+    """Whether the snapshot stored under a claimed name holds the same files, or the same proven content in others: one
+    file of an earlier version, and frames."""
     written = metadata_at(workspace, key, sealed.id)
     folder = workspace.layout.snapshot(key, sealed.id)
     if written is not None:
+        if metadata.digest and (written.digest, written.digest_version) == (metadata.digest, metadata.digest_version):
+            return True
         return written.files == sealed.files
     return sizes_match(folder, sealed.files) and files_in(folder) == sealed.files
 

@@ -69,7 +69,7 @@ class FrameKeeper(Protocol):
     """Puts frames where an artefact needs them, from a pool where that has them already."""
 
     replaced: set[bytes]
-    """Digests of frames that were written of which a damaged file is known."""
+    """Digests of frames that were kept of which a damaged file is known."""
 
     def keep(
         self, content: memoryview, target: Path, compress: Callable[[bytes | memoryview], bytes]

@@ -144,10 +144,10 @@ def put_back_snapshot(workspace: Workspace, collection: Collected, snapshot_id: 
         lies = collection.path / name / where.name
         if not lies.exists():
             continue
+        if target.exists() and (where.exists() or name == "checks"):
+            continue  # it describes the snapshot that is there; and other files were checked than that one's
         workspace.folder(where.parent)
         if where.exists() and name != "checks":
-            if target.exists():
-                continue  # it describes the snapshot that is there
             workspace.disk.unlink(where)
         with suppress(FileExistsError):
             workspace.disk.rename(lies, where)

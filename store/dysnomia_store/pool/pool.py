@@ -42,7 +42,8 @@ class Pool:
     layout: Layout
     disk: Disk
     replaced: set[bytes] = field(default_factory=set)
-    """Digests of frames written here of which a damaged file is known: snapshots that hold that one can be healed."""
+    """Digests of frames that were kept here, written or shared, of which a damaged file is known: snapshots that hold
+    that one can be healed."""
 
     def path(self, digest: bytes) -> Path:
         name = digest.hex()
@@ -92,7 +93,13 @@ class Pool:
                 raise
             return False
         self.disk.replace(spare, target)
+        self._can_heal(digest)
         return True
+
+    def _can_heal(self, digest: bytes) -> None:
+        """Note a good frame where a damaged file of it is known. Raises OSError."""
+        if self.known_bad(digest):
+            self.replaced.add(digest)
 
     def proven(self, digest: bytes, content: int, proofs: Proofs) -> bool:
         """Whether the pool has a frame, read and found right: a good file must never make room for one that is not.
@@ -126,8 +133,7 @@ class Pool:
 
         Raises OSError."""
         linked = self._link_into(self.path(digest), target, digest, content)
-        if self.known_bad(digest):
-            self.replaced.add(digest)
+        self._can_heal(digest)
         return linked
 
     def _link_into(self, entry: Path, target: Path, digest: bytes, content: int) -> bool:
@@ -235,6 +241,7 @@ class Pool:
                 # As many snapshots as can be hold this file: the next ones share another.
                 self.disk.unlink(entry, missing_ok=True)
             return None
+        self._can_heal(digest)
         return size
 
     def _write(self, target: Path, *parts: bytes) -> None:

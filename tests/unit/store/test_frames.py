@@ -274,6 +274,40 @@ def test_a_damaged_frame_is_healed_by_an_import(shop: Shop, place: Path) -> None
     assert shop.all_ok()
 
 
+def test_content_that_the_pool_has_in_another_file_heals_at_once(shop: Shop, place: Path) -> None:
+    """The pool was lost and filled again by another snapshot: the damaged file is another than the pool's."""
+    first = shop.commit(lines(100)).generation
+    second = shop.commit(lines(104)).generation
+    shutil.copytree(folder_of(shop, first.id), place / first.id)
+    shutil.rmtree(shop.root / "frames")
+    shop.commit(lines(99))
+    frame = frames_of(shop, first.id)[0]
+    assert frame.stat().st_ino == frames_of(shop, second.id)[0].stat().st_ino
+    flip(frame)
+    checked(shop, first)
+    assert [one.good for one in shop.store.generations(KEY)] == [False, False, True]
+    with shop.store.lock(KEY, who="", job="4", doing="") as lock:
+        shop.store.import_folder(lock, place / first.id)
+    assert all(one.good for one in shop.store.generations(KEY))
+    assert shop.all_ok()
+
+
+def test_what_a_check_found_of_a_damaged_snapshot_does_not_come_back_from_the_trash(shop: Shop, place: Path) -> None:
+    """The damaged one was set aside for the import: its check says nothing of that one."""
+    made = shop.commit(lines(100)).generation
+    other = Shop(place / "other", cutting=SMALL)
+    folder = folder_of(other, other.commit(lines(100)).generation.id)
+    flip(frames_of(shop, made.id)[0])
+    shop.store.check_and_record(KEY, made.id, at=shop.now)
+    assert not shop.newest().good
+    with shop.store.lock(KEY, who="", job="4", doing="") as lock:
+        shop.store.import_folder(lock, folder)
+    assert shop.newest().good
+    shop.store.bring_back([entry.name for entry in shop.store.trash()], who="", job="5")
+    assert shop.newest().good
+    assert shop.all_ok()
+
+
 def test_a_check_of_many_generations_reads_each_frame_once(shop: Shop) -> None:
     from dysnomia_store.content.proofs import Proofs
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store.catalog import cache
+from dysnomia_store.content.cutting import Cutting
 from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.errors import Corrupt, NameRejected, NotFound, Refused
 from dysnomia_store.model import CheckResult, Reason
 from dysnomia_store.store import Committed
-from tests.unit.store.shop import KEY, Shop, rows
+from tests.unit.store.frames import folder_of, frames_of, lines
+from tests.unit.store.shop import KEY, SMALL, Shop, rows
 
 
 def take(shop: Shop, folder: Path, *, move: bool = False) -> Committed:
@@ -201,3 +203,17 @@ class TestItsOwnerExchangesIt:
         with pytest.raises(Refused, match="is a link that was not followed"):
             take(shop, above / "keys", move=True)
         assert (root_s / "keys" / "dump").exists()
+
+
+def test_the_same_state_that_is_stored_as_one_file_is_seen_again(shop: Shop, place: Path) -> None:
+    """As an earlier version stored it; what arrives is in frames."""
+    earlier = Shop(shop.root, cutting=Cutting(whole=1 << 30))
+    stored = earlier.commit(lines(100)).generation
+    other = Shop(place / "other", cutting=SMALL)
+    made = other.commit(lines(100)).generation
+    assert frames_of(other, made.id)
+    assert not frames_of(shop, stored.id)
+    came = take(shop, folder_of(other, made.id))
+    assert (came.new, came.generation.number, came.generation.id) == (False, 1, stored.id)
+    assert shop.numbers() == [1]
+    assert shop.all_ok()
