@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,8 +34,6 @@ _EXITS: tuple[tuple[type[Exception], Exit], ...] = (
     *STORE_EXITS,
 )
 
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-
 Expected = (EngineError, plugin.PluginError, store.StoreError, OSError)
 """What may go wrong in a job without being a mistake of ours."""
 
@@ -48,7 +45,7 @@ def exit_of(error: Exception) -> Exit:
     if isinstance(error, OSError):
         return Exit(of_os_error(error))
     code = next((code for kind, code in _EXITS if isinstance(error, kind)), Exit.FAILED)
-    if code is Exit.FAILED and isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_SPACE:
+    if code is Exit.FAILED and isinstance(error.__cause__, OSError) and exit_of(error.__cause__) is Exit.NO_SPACE:
         return Exit.NO_SPACE  # a type has said in its own words where there is none
     return code
 

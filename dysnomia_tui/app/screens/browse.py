@@ -13,7 +13,7 @@ from textual.widget import Widget
 from dysnomia_store.model import Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
-from dysnomia_tui.app.finds import Finds
+from dysnomia_tui.app.finds import Finds, Looked
 from dysnomia_tui.app.paged_rows import PagedRows
 from dysnomia_tui.app.present import browse, whole_row
 from dysnomia_tui.app.present.text import escaped
@@ -29,9 +29,6 @@ AT_MOST = 100_000
 EVERY = 0.2
 """Seconds between two looks at a search under way."""
 Cells = tuple[str | None, ...]
-Looked = tuple[Search[FoundRow], int, list[FoundRow], int, bool, str, int]
-"""A search; how many finds were taken before, and the next; how many there are; whether it is over; why it failed; how
-many rows were read."""
 
 
 def _cells_of(row: FoundRow) -> Iterable[Cells]:
@@ -168,33 +165,26 @@ class BrowseScreen(DysnomiaScreen):
 
     def _look(self) -> None:
         """Take what was found since the last look."""
-        search, known, wanted = self._search, len(self._finds.items), self._finds.wanted
-        if search is None:
+        search, known = self._search, len(self._finds.items)
+        if search is not None:
+            self.ask(f"find look {id(search)} {known}", self._finds.look(search), self._have_found)
+
+    def _have_found(self, looked: Looked[FoundRow]) -> None:
+        if looked.search is not self._search or not self._finds.have(looked):
             return
-
-        def read(_engine: object) -> Looked:
-            over, error = search.ready, search.error  # before the rest: what is over has found no more since
-            return search, known, search.page(known, wanted), len(search), over, error, search.progress()[0]
-
-        self.ask(f"find look {id(search)} {known}", read, self._have_found)
-
-    def _have_found(self, answer: Looked) -> None:
-        search, known, rows, count, over, error, read = answer
-        if search is not self._search or known != len(self._finds.items):
-            return
-        self._finds.take(rows)
-        self._found |= {row.number - 1: row.cells for row in rows}
-        complete = self._finds.complete(count)
-        self.rows.have_found(count, read, over=over)
-        if rows:
+        self._found |= {row.number - 1: row.cells for row in looked.items}
+        complete = self._finds.complete(looked.count)
+        self.rows.have_found(looked.count, looked.progress[0], over=looked.over)
+        if looked.items:
             self.rows.set_items(tuple(self._found))
         self._say_hits()
         if not complete:
             self._look()
-        elif error or over:
-            self.rows.set_empty(Text(error or browse.NONE_FOUND, style="bold red" if error else "dim"))
+        elif looked.error or looked.over:
+            style = "bold red" if looked.error else "dim"
+            self.rows.set_empty(Text(looked.error or browse.NONE_FOUND, style=style))
             self._search = None
-            self._close(search)
+            self._close(looked.search)
 
     @on(VirtualTable.Highlighted, "#rows")
     def _say_hits(self) -> None:

@@ -42,6 +42,8 @@ EVERY = 0.3
 """Seconds between two looks at a comparison under way."""
 CHANGE_LIVE = frozenset({Kind.RESTORE, Kind.PUT_BACK, Kind.UNDO, Kind.RECOVER, Kind.ACTIVITY, Kind.DEPLOY, Kind.GROUP})
 """Jobs after which what is live may be another."""
+_Looked = tuple[Diff, tuple[SectionChange, ...], bool, str, tuple[int, int | None]]
+"""A comparison; the sections that differ, whether all are known, why it failed, what was read of how much."""
 
 
 class DiffScreen(DysnomiaScreen):
@@ -115,7 +117,6 @@ class DiffScreen(DysnomiaScreen):
 
     def on_mount(self) -> None:
         self._set_columns()
-        self.sections.set_growing(True)
         self.sections.border_title = escaped(f"{self._of.component} {self._title}")
         self.set_path(f"{self._of}/{self._title}")
         key, old, new = self._of, self._old, self._new
@@ -146,6 +147,7 @@ class DiffScreen(DysnomiaScreen):
     def _compare(self) -> None:
         key, old, new = self._of, self._old, self._new
         self._ended, self._change = False, None
+        self.sections.set_growing(True)
         self._since = self.services.clock()
         self.on_times(self.services.times)
         self.services.client.ask(
@@ -196,15 +198,15 @@ class DiffScreen(DysnomiaScreen):
         if diff is None or self._ended:
             return
 
-        def read(_engine: object) -> tuple[tuple[SectionChange, ...], bool, str, tuple[int, int | None]]:
-            ready = diff.ready
-            return tuple(islice(diff.sections(), AT_MOST)), ready, diff.error, diff.progress()
+        def read(_engine: object) -> _Looked:
+            ready = diff.ready  # before the rest: what is ready finds no more
+            return diff, tuple(islice(diff.sections(), AT_MOST)), ready, diff.error, diff.progress()
 
-        self.ask(f"diff look {id(self)}", read, self._have)
+        self.ask(f"diff look {id(diff)}", read, self._have)
 
-    def _have(self, answer: tuple[tuple[SectionChange, ...], bool, str, tuple[int, int | None]]) -> None:
-        changes, ready, error, (done, total) = answer
-        if not self.is_attached or self._ended:
+    def _have(self, answer: _Looked) -> None:
+        diff, changes, ready, error, (done, total) = answer
+        if not self.is_attached or self._ended or diff is not self._diff:
             return
         if error:
             self._failed(error)

@@ -9,11 +9,10 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
-from dysnomia_base.records import dataclass
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.controllers.putting_back import put_line_back
-from dysnomia_tui.app.finds import Cells, Finds
+from dysnomia_tui.app.finds import Cells, Finds, Looked
 from dysnomia_tui.app.present import history as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import escaped, plain
@@ -27,22 +26,6 @@ from dysnomia_tui.engine.records import HistoryLine
 
 EVERY = 0.2
 """Seconds between two looks at a search under way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What a search under way has to tell."""
-
-    known: int
-    """Lines that were taken before."""
-    lines: Sequence[HistoryLine]
-    """The next."""
-    count: int
-    """All that were found."""
-    over: bool
-    error: str
-    notes: tuple[str, ...]
-    progress: tuple[int, int | None]
 
 
 def _cells(line: HistoryLine) -> Iterable[Cells]:
@@ -129,20 +112,13 @@ class HistoryScreen(DysnomiaScreen):
         if search is None or self._ended:
             return
 
-        known, wanted = len(self._found.items), self._found.wanted
+        self.ask(f"history look {id(self)}", self._found.look(search), self._have)
 
-        def read(_engine: object) -> Looked:
-            over, error = search.ready, search.error  # before the rest: what is over has found no more since
-            return Looked(known, search.page(known, wanted), len(search), over, error, search.notes, search.progress())
-
-        self.ask(f"history look {id(self)}", read, self._have)
-
-    def _have(self, looked: Looked) -> None:
-        if not self.is_attached or self._ended or looked.known != len(self._found.items):
+    def _have(self, looked: Looked[HistoryLine]) -> None:
+        if not self.is_attached or self._ended or not self._found.have(looked):
             return
-        self._found.take(looked.lines)
         complete = self._found.complete(looked.count)
-        if looked.lines:
+        if looked.items:
             lines = tuple(self._found.items)
             self._set_columns(self.services.times, lines)
             self.lines.set_items(lines)

@@ -143,6 +143,12 @@ def load(statedir: Path | None = None) -> Settings:
     return settings
 
 
+def require_folder(statedir: Path) -> None:
+    """Raises Usage where something else than a store is; it need not be there yet."""
+    if statedir.exists() and not statedir.is_dir():
+        raise Usage(f"{statedir} is not a folder", "the store is a folder: see --statedir and DYSNOMIA_STATEDIR")
+
+
 def open_engine(settings: Settings, *, read_only: bool = False, dry_run: bool = False) -> Engine:
     """The engine on these settings. A dry run asks servers what they hold, and keeps nothing of it."""
     from dysnomia_tui.engine.engine import Engine

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from dysnomia_store.records.rules import COUNT, RULES, TAG
 from dysnomia_tui.cli.shared.names import plain_name
 from dysnomia_tui.cli.shared.output import say, write_json, write_line, write_lines
-from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
+from dysnomia_tui.cli.shared.parser import (
+    Parser,
+    Usage,
+    add_change,
+    add_general,
+    load,
+    open_engine,
+    require_folder,
+    run,
+    wants_json,
+)
 from dysnomia_tui.engine.errors import Exit, Unknown
 
 if TYPE_CHECKING:
@@ -195,8 +205,7 @@ def wanted(args: argparse.Namespace) -> tuple[str, str]:
 def store_folder(args: argparse.Namespace) -> Path:
     """Where the store is; it need not be there yet. Raises Usage where something else is."""
     statedir = load(args.statedir).statedir
-    if statedir.exists() and not statedir.is_dir():
-        raise Usage(f"{statedir} is not a folder", "the store is a folder: see --statedir and DYSNOMIA_STATEDIR")
+    require_folder(statedir)
     return statedir
 
 

@@ -18,6 +18,7 @@ from dysnomia_tui.cli.shared.parser import (
     add_general,
     load,
     open_engine,
+    require_folder,
     run,
     wants_json,
 )
@@ -152,6 +153,7 @@ def _jobs(args: argparse.Namespace) -> int:
     from dysnomia_tui.engine import check_readable
 
     settings = load(args.statedir)
+    require_folder(settings.statedir)
     check_readable(settings.statedir)
     jobs = open_engine(settings, read_only=True).jobs(args.limit)
     if args.json:

@@ -13,7 +13,7 @@ from dysnomia_base.gc_pause import gc_paused
 from dysnomia_base.limits import reason
 from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, put_out, say, size, visible, write_json, write_lines
-from dysnomia_tui.cli.shared.parser import load, open_engine
+from dysnomia_tui.cli.shared.parser import load, open_engine, require_folder
 from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report, ServerLook
 
@@ -58,6 +58,7 @@ def status(args: argparse.Namespace) -> int:
 def _written(args: argparse.Namespace, settings: Settings) -> Report:
     from dysnomia_tui.engine import check_readable
 
+    require_folder(settings.statedir)
     check_readable(settings.statedir)
     if args.scheduled:
         engine = open_engine(settings)

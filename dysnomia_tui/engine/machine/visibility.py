@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from dysnomia_store.errors import NotPermitted
 from dysnomia_tui.config.load import ROOT_STATEDIR
-from dysnomia_tui.engine.errors import ConfigError
 
 MACHINE_STORES = (ROOT_STATEDIR, Path("/var/state/dysnomia-nixos"))
 """Where a machine's own stores are: root's, and that of NixOS's module."""
@@ -39,10 +37,7 @@ def notice(statedir: Path, machine_stores: Sequence[Path] = MACHINE_STORES) -> s
 
 
 def check_readable(statedir: Path) -> None:
-    """Raises NotPermitted where a store is there that this user may not read: an empty list would say it is empty;
-    ConfigError where something else is there."""
-    if _is_something_else(statedir):
-        raise ConfigError(f"{statedir} is not a folder", "the store is a folder: see --statedir and DYSNOMIA_STATEDIR")
+    """Raises NotPermitted where a store is there that this user may not read: an empty list would say it is empty."""
     if _hidden(statedir):
         raise NotPermitted(f"permission denied: {statedir}", f"run: {as_owner(statedir)}")
 
@@ -54,13 +49,6 @@ def as_owner(statedir: Path) -> str:
     if owner != "root" or statedir != ROOT_STATEDIR:
         words += ["--statedir", str(statedir)]
     return shlex.join(words)
-
-
-def _is_something_else(path: Path) -> bool:
-    try:
-        return not stat.S_ISDIR(path.stat().st_mode)
-    except OSError:
-        return False
 
 
 def _hidden(path: Path) -> bool:

@@ -28,7 +28,7 @@ to the container's first process, and PostgreSQL takes one that was killed for a
 sessions."""
 _READ = '[ ! -L "$1" ] || exit 71; [ -f "$1" ] || exit 72; exec head -c "$2" -- "$1"'
 _WHY_NOT_READ = {71: "it is a symbolic link", 72: "it is not there, or is no file"}
-_SECRET_HINT = "write the user name and the password into the container's file, or correct the variable"
+SECRET_HINT = "write the user name and the password into the container's file, or correct the variable"
 MOST = 1 << 16
 """Bytes of a file that holds a secret."""
 _NO_PROGRAM = "executable file not found"
@@ -122,10 +122,10 @@ def readable(runner: Runner, container: Reference, path: str, most: int = MOST) 
         if type(error) is not ProcessFailed:
             raise
         why = _WHY_NOT_READ.get(error.status, error.stderr.strip() or f"status {error.status}")
-        raise PluginError(f"the file {path} in the {container} cannot be read: {why}", _SECRET_HINT) from error
+        raise PluginError(f"the file {path} in the {container} cannot be read: {why}", SECRET_HINT) from error
     if len(data) > most:
         raise PluginError(
             f"the file {path} in the {container} has more than {most >> 10} KiB, and is not read as a password",
-            _SECRET_HINT,
+            SECRET_HINT,
         )
     return data

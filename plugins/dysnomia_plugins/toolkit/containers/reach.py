@@ -16,7 +16,7 @@ from dysnomia_plugins.errors import PluginError, ServerDown
 from dysnomia_plugins.interface.context import Argv, FollowOptions, ReadOptions, RunOptions, WriteOptions
 from dysnomia_plugins.toolkit.containers.engine import Reference
 from dysnomia_plugins.toolkit.containers.facts import Facts
-from dysnomia_plugins.toolkit.containers.inside import InsideRunner, readable
+from dysnomia_plugins.toolkit.containers.inside import SECRET_HINT, InsideRunner, readable
 from dysnomia_plugins.toolkit.processes import PROC
 from dysnomia_plugins.toolkit.servers import namesake
 
@@ -48,10 +48,7 @@ class Reached:
                 return value
             if path := self.facts.environment.get(f"{name}_FILE", ""):
                 if not path.startswith("/"):
-                    raise PluginError(
-                        f"{name}_FILE of the {self.container} is not an absolute path",
-                        "write the user name and the password into the container's file, or correct the variable",
-                    )
+                    raise PluginError(f"{name}_FILE of the {self.container} is not an absolute path", SECRET_HINT)
                 return readable(runner, self.container, path).decode("utf-8", "surrogateescape").rstrip("\n")
         return ""
 

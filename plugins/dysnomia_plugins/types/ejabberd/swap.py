@@ -37,8 +37,7 @@ def empty(ctx: Context, server: Server, beside: Place, aside: Place) -> None:
 
 
 def _exchange(ctx: Context, server: Server, beside: Place, aside: Place, *, spent: bool = False) -> None:
-    """Args:
-    spent: whether nobody wants what is set aside once it has happened."""
+    """The exchange itself. ``spent``: nobody wants what is set aside once it has happened. Raises PluginError."""
     ctx.journal.step(BEGUN, aside=aside.name, beside=beside.name, spent=spent)
     answer = server.ask(ctx.runner, "exchange", ctx.tag, beside.name, aside.name)
     ctx.journal.step(DONE)

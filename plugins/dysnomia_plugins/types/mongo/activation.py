@@ -72,7 +72,6 @@ def _shell(ctx: Context) -> str:
 
 def _run(ctx: Context, server: Server, shell: str, live: str, scripts: Sequence[Path]) -> None:
     """The account is told to the shell on its standard input, where nobody else sees it. Raises PluginError."""
-    host = server.socket.replace("/", "%2F") if server.socket else f"{server.host}:{server.port}"
     lines = []
     if server.user:
         account = f"{json.dumps(server.user)}, {json.dumps(server.password)}"
@@ -83,7 +82,7 @@ def _run(ctx: Context, server: Server, shell: str, live: str, scripts: Sequence[
         raise PluginError(
             f"{error.filename} cannot be read ({error.strerror})", "check the component's files"
         ) from error
-    ctx.runner.run([shell, "--quiet", "--norc", f"mongodb://{host}/{live}"], stdin=b"".join(lines))
+    ctx.runner.run([shell, "--quiet", "--norc", server.address(live)], stdin=b"".join(lines))
     with server.client() as client:
         if not Spot.of(live).exists(client):
             raise PluginError(

@@ -22,8 +22,7 @@ def probe(server: Server, live: str) -> Probe:
     try:
         with server.client() as client:
             exists = spot.exists(client)
-            stats = client[spot.database].command("dbStats") if exists else {}
-            size = int(stats.get("dataSize", 0)) + int(stats.get("indexSize", 0)) if exists else None
+            size = spot.size(client) if exists else None
             return Probe(
                 up=True, version=version(client), size=size, detail="" if exists else f"there is no database {live} yet"
             )

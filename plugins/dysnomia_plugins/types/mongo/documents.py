@@ -25,18 +25,18 @@ _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
     dict, unicode_decode_error_handler="backslashreplace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 
-__all__ = ["DatetimeMS", "Multiset", "batches", "canonical", "decoded", "reading", "shown", "split"]
+__all__ = ["DatetimeMS", "Multiset", "batches", "canonical", "decoded", "exactly", "reading", "shown", "split"]
 
 
 def reading(stream: BinaryIO) -> Iterator[bytes]:
     """The documents of a stream. Raises Truncated, PluginError for what is none."""
-    while head := _exactly(stream, 4):
+    while head := exactly(stream, 4):
         if len(head) < 4:
             raise Truncated("the documents end within the length of one", "check the snapshot")
         size = int.from_bytes(head, "little")
         if not _LEAST <= size <= MOST:
             raise PluginError(f"not BSON: a document of {size} bytes", "check the snapshot")
-        rest = _exactly(stream, size - 4)
+        rest = exactly(stream, size - 4)
         if len(rest) < size - 4:
             raise Truncated("the documents end within one", "check the snapshot")
         if rest[-1]:
@@ -44,7 +44,7 @@ def reading(stream: BinaryIO) -> Iterator[bytes]:
         yield head + rest
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def exactly(stream: BinaryIO, size: int) -> bytes:
     """So many bytes; fewer at the end of the stream only."""
     data = stream.read(size)
     if len(data) == size or not data:

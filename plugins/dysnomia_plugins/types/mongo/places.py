@@ -111,6 +111,11 @@ class Spot:
             if str(document["_id"]).startswith(_VIEW):
                 yield Definition.read(bytes(document["definition"]), "a view")
 
+    def size(self, client: MongoClient[dict[str, Any]]) -> int:
+        """Bytes of the whole database as the server counts them, indexes too; it may not tell every account."""
+        stats = client[self.database].command("dbStats")
+        return int(stats.get("dataSize", 0)) + int(stats.get("indexSize", 0))
+
     def exists(self, client: MongoClient[dict[str, Any]]) -> bool:
         if not self.prefix:
             return bool(self.infos(client))

@@ -67,8 +67,7 @@ class MongoDatabase(StatePlugin):
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """The password is asked for: the shell takes none from its environment."""
         server = Server.of(component)
-        host = server.socket.replace("/", "%2F") if server.socket else f"{server.host}:{server.port}"
-        argv = ["mongosh", f"mongodb://{host}/{self.live(component).name}"]
+        argv = ["mongosh", server.address(self.live(component).name)]
         account = ["--username", server.user, "--authenticationDatabase", server.auth_database] if server.user else []
         return [*argv, *account], {}
 

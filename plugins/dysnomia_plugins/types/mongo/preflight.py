@@ -104,11 +104,9 @@ def _too_long(names: list[str]) -> str:
 
 
 def _size(spot: Spot, client: MongoClient[dict[str, Any]]) -> int | None:
-    """As the server counts it, indexes too; it may not tell every account."""
     from pymongo.errors import OperationFailure
 
     try:
-        stats = client[spot.database].command("dbStats")
+        return spot.size(client)
     except OperationFailure:
         return None
-    return int(stats.get("dataSize", 0)) + int(stats.get("indexSize", 0))

@@ -62,6 +62,11 @@ class Server:
     def __str__(self) -> str:
         return self.socket or f"{self.host}:{self.port}"
 
+    def address(self, database: str) -> str:
+        """What MongoDB's shell is given; without the account, which every user of the machine could read there."""
+        host = self.socket.replace("/", "%2F") if self.socket else f"{self.host}:{self.port}"
+        return f"mongodb://{host}/{database}"
+
     @contextmanager
     def client(self) -> Iterator[MongoClient[dict[str, Any]]]:
         """A client that is closed at the end. What PyMongo raises in the block is said in our words.

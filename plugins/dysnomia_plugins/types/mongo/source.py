@@ -11,7 +11,7 @@ from typing import BinaryIO
 from dysnomia_plugins.base import Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.types.mongo.definitions import Definition
-from dysnomia_plugins.types.mongo.documents import reading
+from dysnomia_plugins.types.mongo.documents import exactly, reading
 from dysnomia_plugins.types.mongo.files import files_of
 from dysnomia_store.model import Section
 
@@ -43,7 +43,7 @@ def parts(names: Sequence[str], opener: Opener) -> list[Part]:
     made = []
     for files in files_of(names):
         with opener(files.definition) as stream:
-            definition = Definition.read(_whole(stream), files.named)
+            definition = Definition.read(exactly(stream, _MOST), files.named)
         if definition.is_view and files.documents:
             raise PluginError(
                 f"the dump has documents of the view {definition.name}", "make it without --viewsAsCollections"
@@ -58,15 +58,6 @@ def parts(names: Sequence[str], opener: Opener) -> list[Part]:
     if len(set(names_found)) != len(names_found):
         raise PluginError("two files of the dump say that they are the same collection", "check the snapshot")
     return sorted(made, key=lambda one: one.definition.name)
-
-
-def _whole(stream: BinaryIO) -> bytes:
-    pieces = []
-    left = _MOST
-    while left and (data := stream.read(left)):
-        pieces.append(data)
-        left -= len(data)
-    return b"".join(pieces)
 
 
 def of_stored(stored: Stored, sections: Sequence[Section] | None = None) -> list[Part]:

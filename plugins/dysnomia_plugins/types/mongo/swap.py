@@ -121,7 +121,10 @@ class _Exchange:
                 self._move_away(name)
             if waits and self._renamed(self.beside.collection(name), name):
                 return
-        raise PluginError(f"{self.live.database}.{name} is made again whenever it is moved away", "stop its clients")
+        raise self._without_end(name)
+
+    def _without_end(self, name: str) -> PluginError:
+        return PluginError(f"{self.live.database}.{name} is made again whenever it is moved away", "stop its clients")
 
     def _move_away(self, name: str) -> None:
         if self.aside.collection(name) not in self._names():
@@ -158,7 +161,7 @@ class _Exchange:
             if here is not None and here.get("type") == "view":
                 return
             self._move_away(name)
-        raise PluginError(f"{self.live.database}.{name} is made again whenever it is moved away", "stop its clients")
+        raise self._without_end(name)
 
     # What clients wrote while a name was free.
 
