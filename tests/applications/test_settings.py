@@ -78,11 +78,12 @@ HOSTILE = {
 }
 
 
-STARTS = ("", "$a = 'x'; $b = '", "$a = [", "$a", "$b = '" + "x" * 4000 + "'; $a = \"", "$a" + "['b']" * 20 + "=[")
+STARTS = ("", "$b = '" + "x" * 4000 + "'; $a = \"")
+MORE_STARTS = ("$a = 'x'; $b = '", "$a = [", "$a", "$a" + "['b']" * 20 + "=[")
 
 
 @pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("start", [*STARTS, *(pytest.param(one, marks=pytest.mark.worlds) for one in MORE_STARTS)])
 def test_no_file_takes_long_to_read(piece: str, start: str) -> None:
     """In the processor's time, with room for a loaded machine: what grows with the square takes minutes."""
     pieces = (piece.format(number) if "{}" in piece else piece for number in range(MOST_BYTES // len(piece)))

@@ -11,6 +11,7 @@ import pytest
 from dysnomia_store.model import CheckResult, Reason
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.records import JobState
+from tests.thorough import often
 from tests.unit.engine.machine import ORDERS, TEXT, EngineFixture
 from tests.waiting import wait_until
 
@@ -51,7 +52,7 @@ def test_a_viewer_recovers_nothing(machine: EngineFixture, engine: Engine) -> No
     assert len(viewer.jobs()) == 1
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(often(8, 4)))
 def test_restores_killed_anywhere(machine: EngineFixture, engine: Engine, seed: int) -> None:
     """The moment is random; wherever it falls, the same must hold."""
     chance = random.Random(seed)

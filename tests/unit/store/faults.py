@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.errors import StoreError
+from tests.thorough import often
 from tests.unit.store.shop import Shop
 
 Work = Callable[[Shop], object]
@@ -34,6 +35,8 @@ class Fault(Enum):
         return self in (Fault.EMLINK, Fault.EXDEV)
 
 
+IN_TURN = often(False, True)
+"""Whether each call meets one of the faults, and not all of them."""
 ANYWHERE = (Fault.KILL, Fault.EIO, Fault.ENOSPC)
 
 
@@ -75,16 +78,18 @@ def each_fault(
     *,
     below: Collection[str] = ("",),
     stride: int = 1,
+    in_turn: bool = False,
 ) -> Iterator[tuple[str, Shop]]:
     """Do the work on a copy of the store once for each call and fault; yields what is left, and what happened.
 
-    ``below``: only calls on a path that has one of these in it; ``stride``: of those, one in so many."""
+    ``below``: only calls on a path that has one of these in it; ``stride``: of those, one in so many;
+    ``in_turn``: each call meets one of the faults, and not all of them."""
     calls = calls_of(shop, work, where)
     assert len(calls) > 10
-    for fault in faults:
+    for turn, fault in enumerate(faults):
         met = [one for one in calls if one[0] == "link"] if fault.of_links else calls
         here = [at for at, (_, path) in enumerate(met, 1) if any(part in path for part in below)]
-        for at in here[::stride]:
+        for at in here[turn :: len(faults)] if in_turn else here[::stride]:
             call, path = met[at - 1]
             broken = _copy(shop, where, Disk(before=Counter(at, fault, links=fault.of_links)))
             status = _in_child(broken, work)

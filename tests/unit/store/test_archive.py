@@ -24,7 +24,7 @@ from dysnomia_store.errors import Corrupt, NameRejected, NotFound, Refused, Stor
 from dysnomia_store.model import CheckResult, Marks, Pin, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
-from tests.unit.store.faults import each_fault
+from tests.unit.store.faults import IN_TURN, each_fault
 from tests.unit.store.shop import KEY, START, Shop, rows
 from tests.unit.store.test_upstream import FIXTURE
 
@@ -205,7 +205,7 @@ def test_an_import_survives_every_fault_and_goes_on(full: Shop, shop: Shop, plac
     def work(it: Shop) -> None:
         it.store.import_archive(path, job="7")
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", in_turn=IN_TURN):
         assert before.items() <= left.ids().items(), said
         assert left.all_ok(), said
         assert all(not one.problem for one in left.store.generations(KEY)), said

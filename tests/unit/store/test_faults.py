@@ -1,7 +1,7 @@
 """Whatever call fails, and however: old generations stay whole, and the next run puts things right.
 
 Every write, fsync, rename, link, symlink, mkdir and unlink of a commit, an import, a pin and a collection is counted,
-and then each one is met by SIGKILL, by an I/O error and by a full disk.
+and then each one is met by SIGKILL, by an I/O error and by a full disk (`make test`: by one of these, in turn).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from dysnomia_store.model import Marks, Pin, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import Policy
-from tests.unit.store.faults import calls_of, each_fault
+from tests.unit.store.faults import IN_TURN, calls_of, each_fault
 from tests.unit.store.shop import KEY, START, Shop, rows
 
 
@@ -46,7 +46,7 @@ def test_commit_survives_every_fault(shop: Shop, place: Path) -> None:
     def work(it: Shop) -> None:
         it.commit({"a": rows(130), "b": rows(6)})
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", in_turn=IN_TURN):
         intact(left, shop, said)
         used = max(left.numbers())
         made = left.commit({"a": rows(130), "b": rows(6)}).generation
@@ -66,7 +66,7 @@ def test_an_unchanged_state_survives_every_fault(shop: Shop, place: Path) -> Non
     def work(it: Shop) -> None:
         it.commit({"a": rows(120), "b": rows(5)})
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", in_turn=IN_TURN):
         assert left.ids() == shop.ids(), said
         before = left.newest().seen
         again = left.commit({"a": rows(120), "b": rows(5)})
@@ -84,7 +84,7 @@ def test_a_guard_with_its_reserved_number_survives_every_fault(shop: Shop, place
             it.store.link(lock, shop.ids()[1], it.link_info(1))
         it.commit(rows(9), number=number, reason=Reason.GUARD)
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", in_turn=IN_TURN):
         intact(left, shop, said)
         if 4 not in left.numbers():
             with left.store.lock(KEY, who="alice", job="8", doing="recover"):
@@ -106,7 +106,7 @@ def test_import_survives_every_fault(shop: Shop, place: Path) -> None:
         with it.store.lock(KEY, who="alice", job="7", doing="import") as lock:
             it.store.import_folder(lock, folder, job="7")
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", in_turn=IN_TURN):
         intact(left, shop, said)
         work(left)
         assert left.newest().id == made.id, said
@@ -122,7 +122,7 @@ def test_collection_survives_every_fault(shop: Shop, place: Path) -> None:
     def work(it: Shop) -> None:
         it.collect(Policy(last=1))
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", in_turn=IN_TURN):
         assert 3 in left.numbers(), said
         assert left.all_ok(), said
         list(left.store.sweep(alive=lambda _: False))
@@ -139,7 +139,7 @@ def test_deleting_at_once_survives_every_fault(shop: Shop, place: Path) -> None:
     def work(it: Shop) -> None:
         it.collect(Policy(last=1), grace=0)
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", in_turn=IN_TURN):
         assert left.content(left.store.generation(KEY, 3)) == rows(120) + rows(5), said
         for generation in left.store.generations(KEY):
             assert not generation.problem, said
@@ -159,7 +159,7 @@ def test_bringing_back_survives_every_fault(shop: Shop, place: Path) -> None:
     def work(it: Shop) -> None:
         it.store.bring_back([entry.name for entry in it.store.trash()], who="alice", job="10")
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", in_turn=IN_TURN):
         assert left.all_ok(), said
         work(left)
         assert left.ids() == before, said
@@ -177,7 +177,7 @@ def test_pins_and_their_return_survive_every_fault(shop: Shop, place: Path) -> N
         it.commit(rows(50))
 
     pinned = shop.ids()[1]
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", in_turn=IN_TURN):
         assert left.all_ok(), said
         there = left.numbers()
         left.commit(rows(51))
