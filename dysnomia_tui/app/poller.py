@@ -47,6 +47,7 @@ class Poller:
         self._app = app
         self._poll = poll
         self._ticks = 0
+        self._reading: tuple[int, int] | None = None
         self._seen_jobs = False
         self._recovered = False
         self._held: AppState | None = None
@@ -66,6 +67,7 @@ class Poller:
             return
         self._ticks += 1
         self.release()
+        self.look_at_reading()
         if self._latest.running() or self._ticks % JOBS_TICKS == 0:
             self.look_at_jobs()
         if self._ticks % OVERVIEW_TICKS == 0:
@@ -108,7 +110,16 @@ class Poller:
             if probe:
                 self._probe_all()
 
-        self._app.client.ask("overview", lambda engine: engine.overview(), have, self._no_overview)
+        self._app.client.ask("overview", lambda engine: engine.overview(self._told), have, self._no_overview)
+
+    def _told(self, done: int, of: int) -> None:
+        """Called in the engine's thread."""
+        self._reading = done, of
+
+    def look_at_reading(self) -> None:
+        """How far the first look at the store is: it takes minutes where a large store has no cache yet."""
+        if self._latest.overview is None and self._reading != self._latest.reading:
+            self._take(replace(self._latest, reading=self._reading))
 
     # --- answers -------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,8 @@ class AppState:
     """What components say of themselves; those whose container has answered."""
     conditions: Mapping[ComponentKey, Condition] = field(default_factory=dict)
     """Of components that the cursor was on."""
+    reading: tuple[int, int] | None = None
+    """How many components were read, of how many, until the store was read for the first time."""
 
     def with_probe(self, container: str, probe: Probe, own: Mapping[ComponentKey, Probe] | None = None) -> AppState:
         others = {key: one for key, one in self.own.items() if key.container != container}

@@ -111,15 +111,18 @@ class Engine(Planner, JobControl, Teller):
 
     # Reading.
 
-    def overview(self) -> Overview:
-        """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server."""
-        with translated():
-            return self._look(self._board.views(JOBS_LOOKED_AT))
+    def overview(self, told: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
+        """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server.
 
-    def _look(self, jobs: Sequence[JobView]) -> Overview:
+        ``told``: called with how many components were read, of how many. Where the store has no cache yet, a hundred
+        thousand generations take half a minute."""
+        with translated():
+            return self._look(self._board.views(JOBS_LOOKED_AT), told)
+
+    def _look(self, jobs: Sequence[JobView], told: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
         from dysnomia_tui.engine.machine.overview import look
 
-        return look(self._world, jobs, self.read_only, self._clock(), tuple(self._alarms()))
+        return look(self._world, jobs, self.read_only, self._clock(), tuple(self._alarms()), told)
 
     def report(self) -> Report:
         """What a monitoring system is told: of each component whether someone has to act. Asks no server."""

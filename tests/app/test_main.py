@@ -44,6 +44,23 @@ async def test_the_first_frame_comes_before_the_store_is_read() -> None:
         assert "orders" in run.text()
 
 
+async def test_how_far_the_first_look_is_stands_on_the_screen() -> None:
+    """Of a large store without a cache it takes minutes."""
+    async with driven(wait=False) as run:
+        run.engine.gate.clear()
+
+        def stands() -> bool:
+            run.app.poller.look_at_reading()
+            return "reading the store… 57 of 300 components" in run.text()
+
+        await run.until(stands)
+        assert "│of 300 components" in run.text(), "the first pane as well"
+        run.engine.gate.set()
+        await run.until(lambda: run.app.state.overview is not None)
+        await run.settled()
+        assert "orders" in run.text()
+
+
 async def test_the_cursor_stays_on_its_generation_when_another_is_made() -> None:
     async with driven() as run:
         await run.press("2", "j", "j")
@@ -438,7 +455,7 @@ async def test_a_store_that_cannot_be_read_says_so_and_goes_on() -> None:
 
     async with driven(wait=False) as run:
 
-        def fails() -> object:
+        def fails(*_told: object) -> object:
             raise PermissionError(13, "Permission denied", "/var/state/dysnomia")
 
         run.engine.overview = fails  # type: ignore[assignment,method-assign]

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,9 +80,10 @@ SHOTS = (
 class ShownEngine(Engine):
     """The engine, with what belongs to this machine alone replaced."""
 
-    def overview(self) -> Overview:
+    def overview(self, told: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
         return replace(
-            super().overview(), host="db1", who="root(alice)", store="/var/state/dysnomia", disk_free=DISK * 9 // 10,
+            super().overview(told), host="db1", who="root(alice)", store="/var/state/dysnomia",
+            disk_free=DISK * 9 // 10,
             disk_total=DISK, at=NOW, notice="",
         )  # fmt: skip
 

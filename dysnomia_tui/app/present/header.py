@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present import styles, welcome
 from dysnomia_tui.app.present.sizes import size
 from dysnomia_tui.app.present.text import cut, cut_middle, join, plain, plural, spread
 from dysnomia_tui.app.present.times import Times
@@ -43,7 +43,7 @@ def alarms(state: AppState, key: str, cells: int) -> Text:
     if state.problem:
         return cut(join([plain(" ! the store cannot be read:", styles.BAD), plain(state.problem, styles.BAD)]), cells)
     if overview is None:
-        return plain(" reading the store…", styles.DIM)
+        return plain(f" {welcome.reading(state)}", styles.DIM)
     pending = state.alarms()
     if not pending:
         calm = f"  {overview.read_only or overview.notice}" if overview.read_only or overview.notice else ""

@@ -5,8 +5,16 @@ from __future__ import annotations
 from rich.text import Text
 
 from dysnomia_tui.app.present import styles
-from dysnomia_tui.app.present.text import join, plain
+from dysnomia_tui.app.present.text import join, plain, plural
 from dysnomia_tui.app.state import AppState
+
+
+def reading(state: AppState) -> str:
+    """Before the store was read for the first time."""
+    if state.reading is None:
+        return "reading the store…"
+    done, of = state.reading
+    return f"reading the store… {done:,} of {plural(of, 'component')}"
 
 
 def waiting(state: AppState) -> str:
@@ -14,7 +22,7 @@ def waiting(state: AppState) -> str:
     if state.problem:
         return "the store cannot be read"
     if state.overview is None:
-        return "reading the store…"
+        return reading(state)
     return "looking for databases…" if state.found is None else "nothing here"
 
 
@@ -22,7 +30,7 @@ def lines(state: AppState) -> list[Text]:
     """The first start: what this is, what was found, what to press."""
     overview = state.overview
     if overview is None:
-        return [plain(state.problem or "reading the store…", styles.BAD if state.problem else styles.DIM)]
+        return [plain(state.problem or reading(state), styles.BAD if state.problem else styles.DIM)]
     if overview.containers:
         return []
     shown = [plain("Nothing is configured here yet.", styles.STRONG)]

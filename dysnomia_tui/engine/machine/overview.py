@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
     from dysnomia_tui.engine.machine.machine import Machine
 
+Told = Callable[[int, int], None]
+"""Called with the number of components that were read, and of all."""
 NEARLY_FULL = 0.03
 """Share of the disk that is left when it is worth an alarm."""
 STATELESS = "its type holds no state of its own: there is nothing to snapshot"
@@ -49,14 +51,19 @@ WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
 
 
 def look(
-    machine: Machine, jobs: Sequence[JobView], read_only: str, now: datetime, more: Sequence[Alarm] = ()
+    machine: Machine,
+    jobs: Sequence[JobView],
+    read_only: str,
+    now: datetime,
+    more: Sequence[Alarm] = (),
+    told: Told = lambda _done, _of: None,
 ) -> Overview:
-    """Read everything once. ``more``: alarms that the rest of the engine knows of."""
+    """Read everything once. ``more``: alarms that the rest of the engine knows of; ``told``: how far it is."""
     inventory = machine.inventory()
     summaries: Mapping[ComponentKey, Summary] | None
     notice = seeing.notice(machine.settings.statedir)
     try:
-        summaries = machine.store.summaries()
+        summaries = machine.store.summaries(told)
         strange = tuple(machine.store.strange())
     except NotPermitted as error:  # what is configured can still be seen; the notice says whose store it is
         summaries, strange = None, (notice or error.message,)
