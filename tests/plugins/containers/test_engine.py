@@ -15,6 +15,7 @@ from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, Wron
 from dysnomia_plugins.toolkit.containers.engine import Engine, Reference
 from dysnomia_plugins.toolkit.containers.facts import Facts
 from dysnomia_plugins.toolkit.containers.find import found
+from dysnomia_plugins.toolkit.containers.inside import InsideRunner
 from dysnomia_plugins.toolkit.containers.reach import Reached, addresses, reach
 from dysnomia_plugins.toolkit.process import ProcessRunner
 
@@ -166,6 +167,19 @@ def test_an_empty_name_of_a_file_is_none() -> None:
     assert reached.secret(ProcessRunner(), "POSTGRES_PASSWORD") == ""
 
 
+def test_a_secret_that_podman_does_not_show_is_asked_for_inside() -> None:
+    """Podman 5.3 and newer show stars for what ``--secret …,type=env`` gave."""
+    config = {"Env": ["POSTGRES_PASSWORD=*******"], "Image": "postgres:15"}
+    reference = Reference(Engine("podman"), "shop-db-1", "inside")
+    reached = reach(reference, Said(told(inspected(Config=config))), 5432, client=lambda _: True)
+    inside = Said(SECRET.encode())
+    assert reached.secret(inside, "POSTGRES_PASSWORD") == SECRET
+    assert [word for word in inside.asked[0] if word in ("podman", "exec", "ab" * 32)] == ["podman", "exec", "ab" * 32]
+    docker = reach(Reference(DOCKER, "shop-db-1", "inside"), Said(told(inspected(Config=config))), 5432,
+                   client=lambda _: True)  # fmt: skip
+    assert docker.secret(Said(), "POSTGRES_PASSWORD") == "*******", "with Docker that is the password"
+
+
 @pytest.mark.parametrize("value", ["/run/x\0y", "/run/\ud800"])
 def test_a_variable_that_no_process_can_have_ends_nothing(value: str) -> None:
     config = {"Env": [f"POSTGRES_PASSWORD_FILE={value}", f"POSTGRES_USER={value}"], "Image": "postgres:15"}
@@ -200,6 +214,13 @@ def test_a_container_is_meant_by_its_whole_name_or_id(given: str) -> None:
 def test_what_cannot_name_a_container_is_refused(properties: dict[str, PropertyValue]) -> None:
     with pytest.raises(PluginError):
         Reference.of(properties)
+
+
+def test_a_container_of_podmans_that_has_ended_is_no_failure_of_the_program() -> None:
+    """Its own words (Podman 4.3), with status 255."""
+    said = "Error: can only create exec sessions on running containers: container state improper"
+    with pytest.raises(ServerDown, match="the Podman container x does not run"):
+        InsideRunner(Said(ProcessFailed("podman", 255, said)), Reference(Engine("podman"), "x")).run(["psql"])
 
 
 def test_no_container_is_named() -> None:

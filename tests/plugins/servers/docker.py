@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from tests.plugins.servers.common import Service, missing
 from tests.waiting import wait_until
@@ -33,12 +33,15 @@ CGROUPS = Path("/sys/fs/cgroup")
 class DockerServer(Service):
     """One dockerd with nothing in it. ``busybox()`` makes the image ``tiny:1``."""
 
+    program: ClassVar[str] = "dockerd"
+    package: ClassVar[str] = "docker.io"
+
     def __init__(self, driver: str = "vfs", *, bridge: bool = False) -> None:
         """``bridge``: its containers have addresses, on a network that is reached from its namespace (``init``)."""
         if os.geteuid() != 0:
-            missing("a dockerd of our own", "run the tests as root")
-        if shutil.which("dockerd") is None or not BUSYBOX.exists():
-            missing("Docker", "apt-get install docker.io busybox-static")
+            missing(f"a {self.program} of our own", "run the tests as root")
+        if shutil.which(self.program) is None or not BUSYBOX.exists():
+            missing(self.program, f"apt-get install {self.package} busybox-static")
         super().__init__("dk.", pwd.getpwuid(0))
         self._driver = driver
         self._bridge = bridge

@@ -32,7 +32,10 @@ SECRET_HINT = "write the user name and the password into the container's file, o
 MOST = 1 << 16
 """Bytes of a file that holds a secret."""
 _NO_PROGRAM = "executable file not found"
-_GONE = ("is not running", "No such container", "no such container", "is paused")
+_GONE = (
+    "is not running", "No such container", "no such container", "is paused",
+    "can only create exec sessions on running containers",  # Podman's
+)  # fmt: skip
 
 
 class InsideRunner:
@@ -109,6 +112,12 @@ def _pipe() -> Iterator[BinaryIO]:
             yield source
     finally:
         os.close(write)
+
+
+def variable(runner: Runner, container: Reference, name: str) -> str:
+    """An environment variable as processes inside have it; ``name`` is not quoted. Raises PluginError."""
+    data = InsideRunner(runner, container).run(["sh", "-c", f'printf %s "${name}"'], timeout=10).stdout
+    return data.decode("utf-8", "surrogateescape")
 
 
 def readable(runner: Runner, container: Reference, path: str, most: int = MOST) -> bytes:

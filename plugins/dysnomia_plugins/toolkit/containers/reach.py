@@ -16,13 +16,15 @@ from dysnomia_plugins.errors import PluginError, ServerDown
 from dysnomia_plugins.interface.context import Argv, FollowOptions, ReadOptions, RunOptions, WriteOptions
 from dysnomia_plugins.toolkit.containers.engine import Reference
 from dysnomia_plugins.toolkit.containers.facts import Facts
-from dysnomia_plugins.toolkit.containers.inside import SECRET_HINT, InsideRunner, readable
+from dysnomia_plugins.toolkit.containers.inside import SECRET_HINT, InsideRunner, readable, variable
 from dysnomia_plugins.toolkit.processes import PROC
 from dysnomia_plugins.toolkit.servers import namesake
 
 CONNECT_SECONDS = 0.4
 """Within which a port of this machine or of a network of its own answers."""
 CLIENT_USER = "nobody"
+_HIDDEN = "*******"
+"""What Podman (5.3 and newer) shows in place of a variable that is one of its secrets (``--secret …,type=env``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Reached:
         it may be the secret, under the wrong name."""
         for name in names:
             if value := self.facts.environment.get(name, ""):
-                return value
+                is_hidden = value == _HIDDEN and self.container.engine.program == "podman"
+                return variable(runner, self.container, name) if is_hidden else value
             if path := self.facts.environment.get(f"{name}_FILE", ""):
                 if not path.startswith("/"):
                     raise PluginError(f"{name}_FILE of the {self.container} is not an absolute path", SECRET_HINT)
