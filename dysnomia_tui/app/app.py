@@ -165,6 +165,7 @@ class DysnomiaApp(TypingAhead):
     def _answered(self, message: Answered) -> None:
         if self.is_open:
             self.client.answered(message)
+            self.actions.run_kept()
 
     # --- state ---------------------------------------------------------------------------------------------------
 

@@ -59,6 +59,10 @@ class PagedRows(Generic[T]):
             self._read(self._pages.page_of(number))
         return row
 
+    def awaits(self, number: int) -> bool:
+        """Whether a row is not there because it is being read."""
+        return self._pages.awaits(number)
+
     def _read(self, page: int) -> None:
         if self._ended or not self._pages.begin(page):
             return

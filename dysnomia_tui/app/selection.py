@@ -45,6 +45,10 @@ class Selection:
     """Whether a policy was typed that the review is of."""
     planned: bool = False
     """Whether the screen has a plan to go on with."""
+    planning: bool = False
+    """Whether that plan is still being made."""
+    reading: bool = False
+    """Whether what the cursor would be on is still being read."""
 
     @property
     def key(self) -> ComponentKey | None:

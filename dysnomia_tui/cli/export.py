@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import shutil
@@ -130,7 +131,8 @@ def _unpacked(stream: BinaryIO, folder: Path) -> int:
     kept = ("--xattrs", "--xattrs-include=*", "--acls")
     argv = ["tar", "-x", "-p", "--no-overwrite-dir", *kept, "-C", os.fspath(folder)]
     try:
-        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        env = {**os.environ, "LC_ALL": "C"}  # what it says is read below
+        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
     except FileNotFoundError:
         raise EngineError("tar is missing on this machine", "without --to, standard output gets the tar file") from None
     with child:
@@ -143,6 +145,9 @@ def _unpacked(stream: BinaryIO, folder: Path) -> int:
             count = 0  # tar ended first, and says why
         stderr = child.stderr.read().decode(errors="replace").strip()
     if child.returncode:
+        full = next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in stderr), None)
+        if full is not None:
+            raise OSError(full, os.strerror(full), os.fspath(folder.parent))
         raise EngineError(f"tar ended with status {child.returncode}: {visible(stderr)[:500]}", "nothing was kept")
     return count
 

@@ -39,9 +39,11 @@ T = TypeVar("T")
 class FakeDiff(Diff):
     """A diff that is ready at once."""
 
-    def __init__(self, key: ComponentKey, old: Side, new: Side) -> None:
+    def __init__(self, key: ComponentKey, old: Side, new: Side, gate: threading.Event) -> None:
+        """Rows wait for ``gate``."""
         self.old_title = f"{key}/{old}"
         self.new_title = f"{key}/{new}"
+        self._gate = gate
         self.closed = False
 
     @property
@@ -59,6 +61,7 @@ class FakeDiff(Diff):
         return CHANGES
 
     def rows(self, section: SectionChange, start: int, count: int) -> Sequence[RowChange]:
+        self._gate.wait()
         made = []
         for at in range(start, min(start + count, 1204)):
             old = (str(at), "pending", "[b]x[/y]\x1b[2J")
@@ -149,6 +152,9 @@ class FakeReading(Engine):
         self.gate = threading.Event()
         """Reads wait for it: a test that wants to see the first frame clears it."""
         self.gate.set()
+        self.rows_gate = threading.Event()
+        """Rows of a section wait for it."""
+        self.rows_gate.set()
 
     def overview(self, told: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
         told(57, 300)
@@ -180,6 +186,7 @@ class FakeReading(Engine):
         return {snapshot_id: metadata.stored_size // 8 for snapshot_id, metadata in known if metadata is not None}
 
     def sections(self, key: ComponentKey, number: int) -> Iterator[Section]:
+        self.gate.wait()
         yield from SECTIONS
 
     def changes(self, key: ComponentKey, number: int) -> Sequence[SectionChange]:
@@ -188,6 +195,7 @@ class FakeReading(Engine):
     def browse(
         self, key: ComponentKey, number: int, section: Section, start: int, count: int
     ) -> Sequence[tuple[str | None, ...]]:
+        self.rows_gate.wait()
         total = section.rows if section.rows is not None else 40
         if section.form is Form.TEXT:
             return [(f"line {at} of {section.name}",) for at in range(start, min(start + count, total))]
@@ -200,6 +208,7 @@ class FakeReading(Engine):
         return next((g for g in self.world.lines.get(key, ()) if g.good and g.as_of <= when), None)
 
     def standing(self, group: str, when: datetime) -> Sequence[Standing]:
+        self.gate.wait()
         found = []
         for key in self.members(group):
             one = self.find_time(key, when)
@@ -255,6 +264,7 @@ class FakeReading(Engine):
         return self.world.schedule
 
     def usage(self) -> Usage:
+        self.gate.wait()
         by = {key: sum(g.metadata.stored_size for g in line if g.metadata) for key, line in self.world.lines.items()}
         growth = tuple(
             (NOW - timedelta(days=60 - day), 2_000_000_000 + day * 41_000_000 + (day % 7) * 9_000_000)
@@ -276,6 +286,7 @@ class FakeReading(Engine):
 
     def history(self, key: ComponentKey, asked: HistoryAsked) -> Search[HistoryLine]:
         self.followed.append(asked)
+        self.gate.wait()
         return FakeSearch(history_of((asked.row or ("7",))[0] or ""))
 
     def find(self, key: ComponentKey, asked: FindAsked) -> Search[FoundRow]:
@@ -287,7 +298,8 @@ class FakeReading(Engine):
         )
 
     def diff(self, key: ComponentKey, old: Side, new: Side) -> Diff:
-        return FakeDiff(key, old, new)
+        self.gate.wait()
+        return FakeDiff(key, old, new, self.rows_gate)
 
     def shell(self, key: ComponentKey) -> tuple[Sequence[str], Mapping[str, str]]:
         return ["/bin/true"], {}

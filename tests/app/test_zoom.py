@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -157,3 +158,23 @@ async def test_at_200_columns_notes_have_a_column_and_the_tree_has_grown() -> No
         assert "the migration dropped half of [orders]" in text
         assert "P before migration" in text
         assert run.main.units.size.width > 45
+
+
+async def test_the_lines_above_a_list_are_whole_in_a_small_terminal() -> None:
+    """Or end with a mark: a time that is cut without one is read as another."""
+    async with driven(size=(60, 15)) as run:
+        run.app.go.diff(ORDERS, 212, 214)
+        await run.settled()
+        assert re.search(r"^ 212 as of [12]\d Nov \d\d:\d\d → 214 as of 2\d Nov \d\d:\d\d$", run.text(), re.M)
+        await run.press("escape")
+        run.app.go.gc((ORDERS,), tuple((ORDERS, number) for number in range(180, 200)))
+        await run.settled()
+        assert "what config.toml says; e types another\n" in run.text()
+        lines = run.text().splitlines()
+        at = next(number for number, line in enumerate(lines) if "would delete" in line)
+        assert " ".join(lines[at : at + 2]).rstrip().endswith(":22")
+        run.app.pop_screen()
+        run.app.go.restore(ORDERS, 211)
+        await run.settled()
+        line = next(line for line in run.text().splitlines() if "generation 211" in line and "as of" in line)
+        assert line.endswith(("…", "G", "M"))

@@ -10,16 +10,26 @@ LOADING = "the store is still being read"
 
 _READING_GENERATIONS = "its generations are still being read"
 _PLANNING = "the plan is still being made"
+_READING = "what is listed here is still being read"
 
 
 def is_waiting(reason: str) -> bool:
     """Whether a reason passes by itself, as soon as something has been read."""
-    return reason in (LOADING, f"read-only: {LOADING}", _READING_GENERATIONS, _PLANNING)
+    return reason in (LOADING, f"read-only: {LOADING}", _READING_GENERATIONS, _PLANNING, _READING)
 
 
 def never(_here: Selection) -> str:
     """Always possible."""
     return ""
+
+
+def still_read(here: Selection) -> str:
+    """What the key is about is not on the screen yet."""
+    return _READING if here.reading else ""
+
+
+def still_planned(here: Selection) -> str:
+    return _PLANNING if here.planning else ""
 
 
 def nothing_selected(here: Selection) -> str:
@@ -65,7 +75,7 @@ def no_search(here: Selection) -> str:
 
 
 def search_has_the_key(here: Selection) -> str:
-    return "a search is on: its key goes to the next hit; Esc ends the search" if here.searching else ""
+    return "a search is on: its key goes to the next hit; Esc ends the search" if here.searching else still_read(here)
 
 
 def no_time(here: Selection) -> str:
@@ -140,11 +150,15 @@ def cannot_diff_live(here: Selection) -> str:
 def cannot_restore_whole(here: Selection) -> str:
     if here.job is not None and not here.job.state.ended:
         return f"J{here.job.id} has not ended"
+    if here.reading:
+        return _READING
     return "" if here.planned else "not every component has a good generation of that time: see the lines"
 
 
 def no_generation_then(here: Selection) -> str:
-    return "" if here.generation is not None else "it has no generation of that time"
+    if here.generation is None:
+        return still_read(here) or "it has no generation of that time"
+    return ""
 
 
 def nothing_to_undo(here: Selection) -> str:
@@ -190,7 +204,7 @@ def _can(activities: frozenset[str], activity: str) -> bool:
 
 
 def no_trash(here: Selection) -> str:
-    return "" if here.trash else "the trash is empty"
+    return "" if here.trash else still_read(here) or "the trash is empty"
 
 
 def no_work(here: Selection) -> str:
@@ -198,11 +212,15 @@ def no_work(here: Selection) -> str:
 
 
 def no_policy(here: Selection) -> str:
-    return "" if here.policy else "no policy was typed: e types one, and the review shows what it would do"
+    if here.policy:
+        return ""
+    return still_planned(here) or "no policy was typed: e types one, and the review shows what it would do"
 
 
 def no_job(here: Selection) -> str:
-    return "" if here.job is not None else "no job is selected"
+    if here.job is not None:
+        return ""
+    return "no job is selected" if here.loaded else LOADING
 
 
 def cannot_cancel(here: Selection) -> str:
@@ -234,4 +252,4 @@ def waits_for_none(here: Selection) -> str:
 
 
 def nothing_to_deploy(here: Selection) -> str:
-    return "" if here.planned else "nothing would be deployed"
+    return "" if here.planned else still_planned(here) or "nothing would be deployed"

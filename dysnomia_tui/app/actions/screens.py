@@ -20,7 +20,15 @@ _DIFF = (
         footer="next",
         why=reasons.search_has_the_key,
     ),
-    action("diff-before", "p", "Section before", "Open the section before that differs.", "diff", footer="before"),
+    action(
+        "diff-before",
+        "p",
+        "Section before",
+        "Open the section before that differs.",
+        "diff",
+        footer="before",
+        why=reasons.still_read,
+    ),
     action(
         "diff-restore",
         "r",
@@ -54,10 +62,29 @@ _SEARCH = (
 
 _COPY = (
     action(
-        "browse-copy", "c", "Copy", "Copy the row under the cursor, or the path. Enter shows all of the row.", "browse"
+        "browse-copy",
+        "c",
+        "Copy",
+        "Copy the row under the cursor, or the path. Enter shows all of the row.",
+        "browse",
+        why=reasons.still_read,
     ),
-    action("diff-copy", "c", "Copy", "Copy the row under the cursor, or the path. Enter shows all of the row.", "diff"),
-    action("history-copy", "c", "Copy", "Copy what the row was and became.", "history"),
+    action(
+        "diff-copy",
+        "c",
+        "Copy",
+        "Copy the row under the cursor, or the path. Enter shows all of the row.",
+        "diff",
+        why=reasons.still_read,
+    ),
+    action(
+        "history-copy",
+        "c",
+        "Copy",
+        "Copy what the row was and became.",
+        "history",
+        why=reasons.still_read,
+    ),
 )
 
 _HISTORY = (
@@ -68,6 +95,7 @@ _HISTORY = (
         "See what became of the row under the cursor (or of the section) in all generations.",
         "diff",
         footer="history",
+        why=reasons.still_read,
     ),
     action(
         "browse-history",
@@ -76,6 +104,7 @@ _HISTORY = (
         "See what became of the row under the cursor (or of the section) in all generations.",
         "browse",
         footer="history",
+        why=reasons.still_read,
     ),
     action(
         "history-diff",
@@ -84,6 +113,7 @@ _HISTORY = (
         "See the comparison that shows the change (or Enter).",
         "history",
         footer="compare",
+        why=reasons.still_read,
     ),
     action(
         "history-put",
@@ -93,6 +123,7 @@ _HISTORY = (
         "history",
         Grade.UNDOABLE,
         footer="put back",
+        why=reasons.still_read,
     ),
 )
 
@@ -220,7 +251,13 @@ _GC = (
         reasons.no_policy,
     ),
     action(
-        "gc-keep", "K", "Keep", "Keep the generation under the cursor, whatever the policy says.", "gc", footer="keep"
+        "gc-keep",
+        "K",
+        "Keep",
+        "Keep the generation under the cursor, whatever the policy says.",
+        "gc",
+        footer="keep",
+        why=reasons.still_read,
     ),
     action(
         "gc-drop",
@@ -229,6 +266,7 @@ _GC = (
         "Delete the generation under the cursor, whatever the policy says.",
         "gc",
         footer="delete",
+        why=reasons.still_read,
     ),
     action(
         "gc-all",
@@ -253,6 +291,7 @@ _GC = (
         "gc",
         Grade.UNDOABLE,
         footer="carry out",
+        why=reasons.still_planned,
     ),
     action("gc-undo", "u", "Bring back", "Bring everything back that the last collection took.", "gc", Grade.ADDS),
 )
@@ -286,6 +325,7 @@ _STORE = (
         "store",
         Grade.ADDS,
         footer="optimise",
+        why=reasons.still_read,
     ),
     action("store-next", "tab", "Next pane", "Go to the other pane.", "store"),
 )
@@ -348,15 +388,15 @@ _HOSTS = (
     action("hosts-open", "", "Open the host", "Open the program on the host, on what asks for a person (or Enter); "
            "its end leads back here.", "hosts"),
     action("hosts-status", "i", "Status", "Ask the marked hosts again, or the one under the cursor.", "hosts",
-           footer="status"),
+           footer="status", why=reasons.still_read,),
     action("hosts-snapshot", "s", "Snapshot", "Snapshot everything on the marked hosts, one host after the other; the "
-           "first failure stops it.", "hosts", Grade.ADDS, "snap"),
+           "first failure stops it.", "hosts", Grade.ADDS, "snap", why=reasons.still_read,),
     action("hosts-verify", "v", "Verify", "Verify what is due on the marked hosts, one host after the other; the first "
-           "failure stops it.", "hosts", Grade.ADDS, "verify"),
+           "failure stops it.", "hosts", Grade.ADDS, "verify", why=reasons.still_read,),
     action("hosts-stop", "x", "Stop", "Begin on no further host; where work has begun it goes on.", "hosts",
            footer="stop", why=reasons.no_work),
     action("hosts-connect", "c", "Connect", "Connect to the marked hosts in this terminal, where ssh can ask for "
-           "passwords and codes; the connections are kept.", "hosts", footer="connect"),
+           "passwords and codes; the connections are kept.", "hosts", footer="connect", why=reasons.still_read,),
 )  # fmt: skip
 
 SCREENS: tuple[Action, ...] = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from datetime import datetime
 
 from rich.text import Text
 
@@ -11,7 +12,9 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import signed, size, tally
 from dysnomia_tui.app.present.text import cut_start, join, plain, plural
+from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine import WAS_GONE, RowsAsked
+from dysnomia_tui.engine.engine import Side
 from dysnomia_tui.engine.records import Change, RowChange, SectionChange
 
 UNKNOWN_ROWS = 1_000_000
@@ -34,7 +37,7 @@ def change_words(change: SectionChange) -> str:
 
 def section_columns(cells: int) -> tuple[Column[SectionChange], ...]:
     """Glyph, name, and what changed in it."""
-    counts = 11 if cells >= 28 else 8
+    counts = 20 if cells >= 50 else 11 if cells >= 28 else 8
     name = max(cells - counts - 4, 8)
     return (
         Column("change", "~", 1, _glyph, lambda change: change.change.value, gap=0),
@@ -136,9 +139,19 @@ def _from_to(name: str, before: str | None, after: str | None) -> Text:
     return join([plain(name, styles.STRONG), old, ARROW, new])
 
 
-def sides(old: str, new: str) -> Text:
-    """``25 as of 20 Nov 02:00 → 27 as of 22 Nov 02:00 UTC``: always old -> new."""
-    return join([plain(old, styles.STRONG), ARROW, plain(new, styles.STRONG)])
+def sides(old: Side, new: Side, at: Mapping[Side, datetime], times: Times, cells: int) -> Text:
+    """``25 as of 20 Nov 2025 02:00:11 UTC → live, 22 Nov 2025 02:00:04 UTC``: always old -> new; shorter where that is
+    wider than ``cells``. Of a side that is not in ``at`` the time is not known yet."""
+
+    def line(write: Callable[[datetime], str]) -> Text:
+        words = [
+            f"{side}{' as of' if isinstance(side, int) else ','} {write(at[side]).strip()}" if side in at else f"{side}"
+            for side in (old, new)
+        ]
+        return join([plain(words[0], styles.STRONG), ARROW, plain(words[1], styles.STRONG)])
+
+    whole = line(times.full)
+    return whole if whole.cell_len <= cells else line(times.short)
 
 
 def why_empty(change: SectionChange) -> str:

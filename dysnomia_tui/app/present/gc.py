@@ -197,6 +197,13 @@ def _rule(entry: Entry) -> Text:
     return join([mark, rules])
 
 
+def placeholder(columns: int) -> str:
+    """What stands in the line of the policy while none is typed, in a terminal of so many columns."""
+    words = "what config.toml says; e types another"
+    whole = f"{words}: {EXAMPLE}"
+    return whole if len(whole) + 9 <= columns else words
+
+
 def totals(plan: GcPlan, until: datetime | None, times: Times) -> Text:
     """``would delete 12 of 40: 310,000 bytes to the trash, freed after 29 Nov 14:05``: in one line of 80."""
     deleted = len(plan.dropped)

@@ -204,6 +204,7 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
     def _look_at_footer(self) -> None:
         """What works now may be something else."""
         self.query_one(FooterBar).refresh()
+        self.services.actions.run_kept()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self.query_one(FooterBar).refresh()

@@ -19,6 +19,7 @@ from dysnomia_tui.app.present import browse, whole_row
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.reading import RowScreen
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine import FindAsked, Search
@@ -58,6 +59,7 @@ class BrowseScreen(DysnomiaScreen):
         self._number = number
         self._first = section
         self._section: Section | None = None
+        self._listed = False
         self._all_rows: PagedRows[Cells] | None = None
         self._search: Search[FoundRow] | None = None
         self._finds = Finds(_cells_of)
@@ -83,6 +85,19 @@ class BrowseScreen(DysnomiaScreen):
     def rows(self) -> RowTable:
         return self.query_one("#rows", RowTable)
 
+    def here(self) -> Selection:
+        return Selection(reading=self._is_reading)
+
+    @property
+    def _is_reading(self) -> bool:
+        """Whether the section, or the row, that a key would be about is still being read."""
+        if self._section is None:
+            return not self._listed or bool(self.sections.items)
+        row = self.rows.item if self.rows.has_focus else None
+        return (
+            row is not None and self._cells(row) is None and self._all_rows is not None and self._all_rows.awaits(row)
+        )
+
     def on_mount(self) -> None:
         self.sections.border_title = escaped(f"{self._of.component} generation {self._number}")
         key, number = self._of, self._number
@@ -90,7 +105,7 @@ class BrowseScreen(DysnomiaScreen):
             f"sections {id(self)}",
             lambda engine: tuple(islice(engine.sections(key, number), AT_MOST)),
             self._have,
-            lambda problem: self.sections.set_empty(Text(problem, style="bold red")),
+            self._failed,
         )
         self.set_path(f"{key}/{number}")
         self.set_interval(EVERY, self._look)
@@ -101,7 +116,12 @@ class BrowseScreen(DysnomiaScreen):
     def _set_columns(self) -> None:
         self.sections.set_columns_by_width(browse.section_columns)
 
+    def _failed(self, problem: str) -> None:
+        self._listed = True
+        self.sections.set_empty(Text(problem, style="bold red"))
+
     def _have(self, sections: tuple[Section, ...]) -> None:
+        self._listed = True
         self.sections.set_empty(Text("nothing is in it", style="dim"))
         first = browse.section_key(self._first) if self._first is not None else None
         self.sections.set_items(sections, to=first)
@@ -114,10 +134,12 @@ class BrowseScreen(DysnomiaScreen):
         section: Section | None = event.item
         if section is None or section == self._section:
             return
+        early = self.rows.filter_text if self._section is None else ""  # typed before there was anything to look in
         self._section = section
         self._begin_rows(section)
         self.rows.border_title = escaped(browse.title(section))
         self._show_all(section)
+        self.rows.set_filter(early)
         self.set_path(f"{self._of}/{self._number}/{section.name}")
 
     def _show_all(self, section: Section, at: int = 0) -> None:

@@ -38,6 +38,7 @@ class DeployScreen(DysnomiaScreen):
         super().__init__()
         self._container = ""
         self._there: Deployment | None = None
+        self._has_failed = False
 
     def compose_body(self) -> Iterable[Widget]:
         with Vertical():
@@ -51,14 +52,15 @@ class DeployScreen(DysnomiaScreen):
     def here(self) -> Selection:
         line = self.components.item
         view = self.services.state.component(line.key) if line is not None else None
-        return Selection(component=view, planned=self._there is not None and bool(self._there.steps))
+        steps = self._there is not None and bool(self._there.steps)
+        return Selection(component=view, planned=steps, planning=self._there is None and not self._has_failed)
 
     def on_state(self, state: AppState) -> None:
         container = self._container
 
         def have(deployment: Deployment) -> None:
             if self.is_attached and container == self._container:
-                self._there = deployment
+                self._there, self._has_failed = deployment, False
                 self.components.set_empty(plain("no component is available, active or garbage", styles.DIM))
                 self.components.set_items(present.lines(deployment))
                 self._draw()
@@ -66,7 +68,7 @@ class DeployScreen(DysnomiaScreen):
         self.ask(f"deployment {id(self)}", lambda engine: engine.deployment(container), have, self._failed)
 
     def _failed(self, problem: str) -> None:
-        self._there = None
+        self._there, self._has_failed = None, True
         self.query_one("#would", Static).update(plain(problem, styles.BAD))
         self.components.set_empty(plain("not known", styles.DIM))
         self.components.set_items(())
@@ -89,7 +91,7 @@ class DeployScreen(DysnomiaScreen):
     def act_deploy_scope(self) -> None:
         line = self.components.item
         self._container = "" if self._container or line is None else line.key.container
-        self._there = None
+        self._there, self._has_failed = None, False
         self.on_state(self.services.state)
 
     def act_deploy_apply(self) -> None:

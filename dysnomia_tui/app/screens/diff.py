@@ -55,7 +55,7 @@ class DiffScreen(DysnomiaScreen):
     BINDINGS = bindings("diff", "everywhere")
     AUTO_FOCUS = "#sections"
     DEFAULT_CSS = """
-    DiffScreen #sides { height: 1; padding: 0 1; }
+    DiffScreen #sides { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     DiffScreen Horizontal { height: 1fr; }
     DiffScreen #left { width: 36; height: 100%; }
     DiffScreen #sections { height: 1fr; border: round $border-blurred; scrollbar-size: 0 0; }
@@ -109,7 +109,20 @@ class DiffScreen(DysnomiaScreen):
 
     def here(self) -> Selection:
         state = self.services.state
-        return Selection(component=state.component(self._of), container=state.container(self._of.container))
+        return Selection(
+            component=state.component(self._of),
+            container=state.container(self._of.container),
+            reading=self._is_reading,
+        )
+
+    @property
+    def _is_reading(self) -> bool:
+        """Whether the section, or the row, that a key would be about is still being read."""
+        if self._change is None:
+            return not self._ended or bool(self.sections.items)
+        row = self.rows.item if self.rows.has_focus else None
+        changed = self._changed_rows
+        return row is not None and changed is not None and changed.row(row) is None and changed.awaits(row)
 
     @property
     def _title(self) -> str:
@@ -173,19 +186,20 @@ class DiffScreen(DysnomiaScreen):
         self._diff = diff
         self._look()
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.on_times(self.services.times)
+
     def _have_times(self, as_of: Mapping[int, datetime]) -> None:
         self._as_of = as_of
         self.on_times(self.services.times)
 
     def on_times(self, times: Times) -> None:
-        self.query_one("#sides", Static).update(
-            present.sides(self._side(self._old, times), self._side(self._new, times))
-        )
-
-    def _side(self, side: Side, times: Times) -> str:
-        if not isinstance(side, int):
-            return f"live, {times.full(self._since)}"
-        return f"{side} as of {times.full(self._as_of[side])}" if side in self._as_of else str(side)
+        at: dict[Side, datetime] = {LIVE: self._since}
+        for side, when in self._as_of.items():
+            at[side] = when
+        line = present.sides(self._old, self._new, at, times, max(self.app.size.width - 2, 10))
+        self.query_one("#sides", Static).update(line)
 
     def _failed(self, problem: str) -> None:
         self._ended = True
@@ -237,6 +251,7 @@ class DiffScreen(DysnomiaScreen):
             return
         same = self._change is not None and present.change_key(change) == present.change_key(self._change)
         counted = same and self._change is not None and present.row_count(self._change) == present.row_count(change)
+        early = self.rows.filter_text if self._change is None else ""  # typed before there was anything to look in
         self._change = change
         if same:
             if not counted and present.row_count(change) != present.UNKNOWN_ROWS and not self.rows.filter_text:
@@ -247,6 +262,7 @@ class DiffScreen(DysnomiaScreen):
         self.query_one("#right").border_title = escaped(present.title(change))
         self._say_about(change)
         self._show_all(change)
+        self.rows.set_filter(early)
         self._go_to_row(change)
 
     def _show_all(self, change: SectionChange, at: int = 0) -> None:

@@ -69,7 +69,8 @@ class GcScreen(DysnomiaScreen):
     GcScreen #policy-line Static { width: auto; }
     GcScreen #policy { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
     GcScreen #policy:focus { border: none; background: $boost; }
-    GcScreen #totals { height: 1; padding: 0 1; }
+    GcScreen #totals { height: auto; min-height: 1; max-height: 2; padding: 0 1; }
+    GcScreen.-narrow #totals { height: 2; }
     GcScreen #lines { height: 1fr; border: round $border-blurred; border-title-color: $text-muted; }
     GcScreen #lines:focus { border: round $primary; border-title-color: $text; }
     """
@@ -88,6 +89,7 @@ class GcScreen(DysnomiaScreen):
         self._policy: Policy | None = None
         self._text = ""
         self._not_understood = ""
+        self._failed = False
         self._typing: Timer | None = None
         self._now = False
         self._review: GcPlan | None = None
@@ -99,7 +101,7 @@ class GcScreen(DysnomiaScreen):
         with Vertical():
             with Horizontal(id="policy-line"):
                 yield Static("keep ", markup=False)
-                yield Input(id="policy", placeholder=f"what config.toml says; e types another: {present.EXAMPLE}")
+                yield Input(id="policy")
             yield Static(id="totals")
             yield GcTable(
                 key=present.entry_key,
@@ -117,12 +119,27 @@ class GcScreen(DysnomiaScreen):
         """The review on the screen; None while it is computed."""
         return self._review
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.query_one("#policy", Input).placeholder = present.placeholder(self.app.size.width)
+
     def here(self) -> Selection:
         entry = self.lines.item
         key = entry.key if entry is not None else self._opened_on[0]
         reviewed = self._review is not None
         typed = reviewed and self._policy is not None and not self._planned
-        return Selection(component=self.services.state.component(key), planned=reviewed, policy=typed)
+        return Selection(
+            component=self.services.state.component(key),
+            planned=reviewed,
+            policy=typed,
+            planning=self._is_reviewing,
+            reading=self._is_reviewing and entry is None,
+        )
+
+    @property
+    def _is_reviewing(self) -> bool:
+        """Whether the review of what is asked is still to come."""
+        return self._review is None and not self._not_understood and not self._failed
 
     def on_times(self, times: Times) -> None:
         self._set_columns()
@@ -149,7 +166,7 @@ class GcScreen(DysnomiaScreen):
 
     def _recompute(self) -> None:
         """Drop the review, and ask for the one of the question as it is now."""
-        self._review = None
+        self._review, self._failed = None, False
         question = self._question()
         if question is None:
             return
@@ -168,6 +185,7 @@ class GcScreen(DysnomiaScreen):
                     self._leave_planned()
                     self._recompute()
                 else:
+                    self._failed = True
                     self._without_review(plain(problem, styles.BAD))
 
         self.ask(f"gc {id(self)}", lambda engine: read_review(engine, question, missing), have, failed)
@@ -177,7 +195,9 @@ class GcScreen(DysnomiaScreen):
         self._review = None
         self.lines.set_empty(why)
         self.lines.set_items(())
-        self.query_one("#totals", Static).update(why)
+        shown = why.copy()
+        shown.no_wrap = False
+        self.query_one("#totals", Static).update(shown)
 
     def _show(self) -> None:
         review = self._review
@@ -195,6 +215,7 @@ class GcScreen(DysnomiaScreen):
             return
         until = None if self._now else self.services.clock() + self.services.settings.grace
         totals = present.totals(review, until, self.services.times)
+        totals.no_wrap = False  # it is seen whole
         self.query_one("#totals", Static).update(totals)
         keys = tuple({line.key for line in review.lines}) if self._planned else self._keys
         which = str(keys[0]) if len(keys) == 1 else f"{len(keys)} components"
@@ -312,7 +333,7 @@ class GcScreen(DysnomiaScreen):
     def act_gc_apply(self) -> None:
         review, free_now = self._review, self._now
         if review is None or self._question() is None:
-            words = self._not_understood or "the review is not finished yet"
+            words = self._not_understood or "there is no review"
             self.services.notify(f"nothing to carry out: {words}", severity="warning", markup=False)
             return
 

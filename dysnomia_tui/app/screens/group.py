@@ -82,6 +82,7 @@ class GroupScreen(DysnomiaScreen):
             container=state.container(self._of) if state.group(self._of) is None else None,
             generation=row.generation if row is not None else None,
             job=self.job_log.job if self.is_attached else None,
+            reading=self._found is None,
             planned=bool(self._found) and all(one.generation is not None for one in self._found or ()),
         )
 

@@ -71,7 +71,11 @@ class HistoryScreen(DysnomiaScreen):
 
     def here(self) -> Selection:
         state = self.services.state
-        return Selection(component=state.component(self._of), container=state.container(self._of.container))
+        return Selection(
+            component=state.component(self._of),
+            container=state.container(self._of.container),
+            reading=not self._ended and not self.lines.items,
+        )
 
     def on_mount(self) -> None:
         self.lines.border_title = escaped(f"{self._of.component}: history of {self._title}")

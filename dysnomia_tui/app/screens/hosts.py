@@ -50,6 +50,7 @@ class HostsScreen(DysnomiaScreen):
         super().__init__()
         self._desk = desk
         self._rows: dict[str, HostRow] = {}
+        self._is_read = False
         self._came: queue.SimpleQueue[HostReport | HostResult | Callable[[], None]] = queue.SimpleQueue()
         self._talks: set[HostTalk] = set()
         self._work: HostTalk | None = None
@@ -89,7 +90,7 @@ class HostsScreen(DysnomiaScreen):
         self._draw()
 
     def here(self) -> Selection:
-        return Selection(working=self._work is not None)
+        return Selection(working=self._work is not None, reading=not self._is_read)
 
     # --- what is known ------------------------------------------------------------------------------------------
 
@@ -99,12 +100,13 @@ class HostsScreen(DysnomiaScreen):
     def _have_hosts(self, hosts: Hosts) -> None:
         if hosts.left_out:
             self.services.notify("; ".join(hosts.left_out), severity="warning", markup=False, timeout=12)
-        self._rows = {host.name: HostRow(host) for host in hosts.hosts}
+        self._rows, self._is_read = {host.name: HostRow(host) for host in hosts.hosts}, True
         self.table.set_empty(plain(present.NONE, styles.DIM))
         self._draw()
         self._look([*hosts.hosts])
 
     def _failed(self, problem: str) -> None:
+        self._is_read = True
         self.table.set_empty(plain(problem, styles.BAD))
 
     def _look(self, hosts: Sequence[HostSettings]) -> None:

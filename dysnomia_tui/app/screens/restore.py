@@ -47,7 +47,7 @@ class RestoreScreen(DysnomiaScreen):
     BINDINGS = bindings("restore", "everywhere")
     AUTO_FOCUS = "#targets"
     DEFAULT_CSS = """
-    RestoreScreen #of { height: 1; padding: 0 1; }
+    RestoreScreen #of { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     RestoreScreen #targets { height: 6; border: round $border-blurred; scrollbar-size: 0 0; }
     RestoreScreen #choose { height: 1fr; border: round $border-blurred; display: none; }
     RestoreScreen #plan { height: 1fr; border: round $border-blurred; padding: 0 1; scrollbar-size-vertical: 1;

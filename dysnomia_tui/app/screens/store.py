@@ -46,6 +46,7 @@ class StoreScreen(DysnomiaScreen):
     def __init__(self) -> None:
         super().__init__()
         self._usage: Usage | None = None
+        self._is_reading = True
         self._schedule = Schedule()
 
     def compose_body(self) -> Iterable[Widget]:
@@ -66,7 +67,8 @@ class StoreScreen(DysnomiaScreen):
 
     def here(self) -> Selection:
         share = self.shares.item
-        return Selection(component=share.view if share is not None else None, trash=bool(self.trash.items))
+        view = share.view if share is not None else None
+        return Selection(component=view, trash=bool(self.trash.items), reading=self._is_reading)
 
     def on_mount(self) -> None:
         self.shares.border_title = "Space by component"
@@ -94,6 +96,7 @@ class StoreScreen(DysnomiaScreen):
             self._draw()
 
     def _failed(self, problem: str) -> None:
+        self._is_reading = False
         self.query_one("#head-lines", Static).update(plain(problem, styles.BAD))
         for table in (self.shares, self.trash):
             table.set_empty(plain("not known", styles.DIM))
@@ -101,7 +104,7 @@ class StoreScreen(DysnomiaScreen):
     def _have(self, answer: tuple[Usage, Sequence[TrashView]]) -> None:
         if not self.is_attached:
             return
-        self._usage, trash = answer
+        (self._usage, trash), self._is_reading = answer, False
         self.shares.set_empty(plain("the store is empty", styles.DIM))
         self.trash.set_empty(plain("the trash is empty", styles.DIM))
         self.shares.set_items(present.shares(self._usage, tuple(self.services.state.components())))

@@ -43,6 +43,10 @@ class Pages(Generic[T]):
         self._asked.add(page)
         return True
 
+    def awaits(self, row: int) -> bool:
+        """Whether the row's page was asked for and has not come."""
+        return self.page_of(row) in self._asked
+
     def put(self, page: int, rows: Sequence[T]) -> None:
         """A page has come."""
         self._asked.discard(page)

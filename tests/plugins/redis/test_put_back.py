@@ -199,8 +199,9 @@ def test_what_cannot_be_is_said(shop: Shop) -> None:
         shop.keys(0, "none")
     with pytest.raises(NotSafe, match="functions are not put back one by one"):
         shop.rows(WholeAsked("functions:libraries", key=("first",)))
-    with pytest.raises(PluginError, match="no section keys table:t"):
-        shop.rows(WholeAsked("table:t", key=("1",)))
+    for unknown in (WholeAsked("table:t", key=("1",)), WholeAsked("db0 sting", lacking=True)):
+        with pytest.raises(NotFound, match=f"there is no section {unknown.section} in a snapshot of Redis"):
+            shop.rows(unknown)
     shop.run(("DEL", "plain"))
     rows = shop.keys(0, "plain")
     shop.run(("REPLICAOF", "127.0.0.1", 1))

@@ -127,6 +127,23 @@ def test_a_full_disk_is_named_and_leaves_no_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_tar_finds_full_is_no_space(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], number: int
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    tar = programs / "tar"
+    words = f"tar: list.txt: Cannot write: {os.strerror(number)}"
+    tar.write_text(f'#!/bin/sh\ncat > {os.devnull}\n[ "$LC_ALL" = C ] || exit 1\necho "{words}" >&2\nexit 2\n')
+    tar.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert export(monkeypatch, "--to", str(tmp_path / "tree"), key=str(PAPERS)) == 9
+    assert f"{os.strerror(number)} ({tmp_path})" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == [programs]
+
+
 def test_a_temporary_folder_that_is_full_is_no_space(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

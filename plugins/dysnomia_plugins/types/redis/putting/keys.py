@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dysnomia_plugins.base import PutRow, Stored, WholeAsked
-from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.types.redis import contents
 from dysnomia_plugins.types.redis.putting.live import LiveKeys
 from dysnomia_plugins.types.redis.putting.payload import Value, made, value_of
@@ -38,11 +38,22 @@ def key_of(shown: str) -> bytes:
 
 
 def database_of(section: str) -> int:
-    """The database that ``keys:db0 string``, or ``db0 string``, is of. Raises NotSafe, PluginError."""
-    kind, colon, name = section.partition(":")
+    """The database that ``keys:db0 string``, or ``db0 string``, is of. Raises NotSafe, NotFound."""
+    kind, colon, _name = section.partition(":")
     if (kind if colon else "") == contents.FUNCTIONS or section == contents.LIBRARIES:
         raise NotSafe("functions are not put back one by one", "restore the generation, or load the library by hand")
-    return contents.which_of(_section(name if colon and kind == contents.KIND else section))[0]
+    return _which(section)[0]
+
+
+def _which(section: str) -> contents.Which:
+    """The database and the type. Raises NotFound where no snapshot of Redis has such a section."""
+    kind, colon, name = section.partition(":")
+    try:
+        return contents.which_of(_section(name if colon and kind == contents.KIND else section))
+    except PluginError:
+        raise NotFound(
+            f"there is no section {section} in a snapshot of Redis", "see the list of its sections"
+        ) from None
 
 
 def _section(name: str) -> Section:
@@ -89,8 +100,7 @@ def _passed(head: Head, reader: RdbReader) -> bool:
 
 def names_in(stored: Stored, section: str) -> Iterator[Name]:
     """Of every key that a snapshot has in a section."""
-    kind, colon, name = section.partition(":")
-    wanted = contents.which_of(_section(name if colon and kind == contents.KIND else section))
+    wanted = _which(section)
     with stored.open() as source:
         reader = RdbReader(RdbStream(source))
         for head in reader.heads():
