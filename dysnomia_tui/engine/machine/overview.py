@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -34,9 +34,11 @@ from dysnomia_tui.engine.records import (
     ServerLook,
 )
 from dysnomia_tui.engine.redact import shown
-from dysnomia_tui.engine.schedule import SYSTEM, is_daily
+from dysnomia_tui.engine.schedule import is_daily
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dysnomia_store.names import ComponentKey
     from dysnomia_store.store import Summary
     from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
@@ -49,9 +51,15 @@ WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
 
 
 def look(
-    machine: Machine, jobs: Sequence[JobView], read_only: str, now: datetime, more: Sequence[Alarm] = ()
+    machine: Machine,
+    jobs: Sequence[JobView],
+    read_only: str,
+    now: datetime,
+    more: Iterable[Alarm] = (),
+    units: Path | None = None,
 ) -> Overview:
-    """Read everything once. ``more``: alarms that the rest of the engine knows of."""
+    """Read everything once. ``more``: alarms that the rest of the engine knows of. ``units``: where the units are that
+    work on this store."""
     inventory = machine.inventory()
     summaries: Mapping[ComponentKey, Summary] | None
     notice = seeing.notice(machine.settings.statedir)
@@ -60,7 +68,7 @@ def look(
         strange = tuple(machine.store.strange())
     except NotPermitted as error:  # what is configured can still be seen; the notice says whose store it is
         summaries, strange = None, (notice or error.message,)
-    containers = tuple(_containers(machine, inventory, summaries, jobs, now))
+    containers = tuple(_containers(machine, inventory, summaries, jobs, now, units))
     free, total = _disk(machine)
     return Overview(
         host=host_name(),
@@ -89,9 +97,10 @@ def _containers(
     summaries: Mapping[ComponentKey, Summary] | None,
     jobs: Sequence[JobView],
     now: datetime,
+    units: Path | None,
 ) -> Iterator[ContainerView]:
     readable, summaries = summaries is not None, summaries or {}
-    timed = is_daily(machine.settings, (SYSTEM, machine.settings.user_config.parent / "systemd" / "user"))
+    timed = units is not None and is_daily(machine.settings, units)
     names = sorted({*inventory.containers, *(key.container for key in (*summaries, *inventory.components))})
     for name in names:
         configured = inventory.containers.get(name)
