@@ -7,14 +7,17 @@ report, since a call of systemctl takes longer than all else that a look needs.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dysnomia_base.records import dataclass
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.records import Alarm
 from dysnomia_tui.engine.schedule import BOOTED, SYSTEM, TASKS, systemctl
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 PATIENCE = 2.0
 """Seconds that systemd has for its answer; then nothing is known of it."""
@@ -101,11 +104,13 @@ class Asked:
     def __init__(self, folder: Path) -> None:
         """Ask of those that are written; nothing where systemd does not run, or cannot be asked."""
         self._folder = folder
-        self._child: subprocess.Popen[str] | None = None
+        self._child: Popen[str] | None = None
         units = [unit for unit in _units() if os.path.exists(f"{folder}/{unit}")]  # noqa: PTH110
         if units:
             argv = [*systemctl(folder).split(), "--no-pager", "--no-ask-password", "show",
                     f"--property={','.join(TOLD)}", *units]  # fmt: skip
+            import subprocess  # where there are no timers nobody is asked
+
             try:
                 self._child = subprocess.Popen(
                     argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -117,10 +122,12 @@ class Asked:
         """Those that do not run, though their links say that they are enabled."""
         if self._child is None:
             return ()
+        from subprocess import TimeoutExpired
+
         with self._child as child:
             try:
                 out, _ = child.communicate(timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
+            except TimeoutExpired:
                 child.kill()
                 return ()
         return tuple(self._stopped(out))

@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -138,6 +137,8 @@ def create_job(jobs: Path, plan: Plan, request: JobRequest, group: str = "") -> 
     is either held by somebody or interrupted. Raises OSError with nothing left behind.
     """
     _sweep(jobs)
+    import secrets  # a dozen modules, for whoever makes a job
+
     staged = jobs / f".new-{os.getpid()}-{secrets.token_hex(4)}"
     staged.mkdir(mode=0o700)
     try:
