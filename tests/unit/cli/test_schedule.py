@@ -77,6 +77,16 @@ def test_a_unit_of_the_same_name_that_is_anothers_is_left(tmp_path: Path) -> Non
     assert remove(found(tmp_path), folder) == []
 
 
+def test_a_timer_that_is_masked_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    folder = tmp_path / "units"
+    folder.mkdir()
+    (folder / "dysnomia-tui-status.timer").symlink_to("/dev/null")
+    with pytest.raises(NotWritten) as refused:
+        write(found(tmp_path), folder)
+    assert str(refused.value).startswith("dysnomia-tui-status.timer is masked: systemctl --user unmask dysnomia-")
+    assert len(list(folder.iterdir())) == 1
+
+
 def test_lines_for_cron(tmp_path: Path) -> None:
     made = found(tmp_path, '[schedule]\nsnapshot = "02:30"\ncheck = "Sun 05:00"\nstatus = "Mon..Fri 08:00:00/15"\n')
     lines = list(cron(made))
