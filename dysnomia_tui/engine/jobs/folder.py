@@ -137,9 +137,7 @@ def create_job(jobs: Path, plan: Plan, request: JobRequest, group: str = "") -> 
     is either held by somebody or interrupted. Raises OSError with nothing left behind.
     """
     _sweep(jobs)
-    import secrets  # a dozen modules, for whoever makes a job
-
-    staged = jobs / f".new-{os.getpid()}-{secrets.token_hex(4)}"
+    staged = jobs / f".new-{os.getpid()}-{os.urandom(4).hex()}"
     staged.mkdir(mode=0o700)
     try:
         _write(staged / "plan.json", json.dumps(plan.to_json()).encode())
