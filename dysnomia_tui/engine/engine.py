@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from dysnomia_base.clock import from_seconds, utc_now
 from dysnomia_base.host import host_name
 from dysnomia_store import moment
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine import audit
+from dysnomia_tui.engine import audit, idle_timers
 from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.errors import ReadOnly, Unknown
 from dysnomia_tui.engine.job_control import JOBS_LOOKED_AT, JobControl
@@ -28,6 +28,7 @@ from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.permissions import why_read_only
 from dysnomia_tui.engine.planner import Planner
 from dysnomia_tui.engine.records import (
+    Alarm,
     Condition,
     Discovered,
     Drill,
@@ -111,26 +112,37 @@ class Engine(Planner, JobControl, Teller):
 
     # Reading.
 
-    def overview(self, told: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
+    def overview(self, on_read: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
         """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server.
 
-        ``told``: called with how many components were read, of how many. Where the store has no cache yet, a hundred
+        ``on_read``: called with how many components were read, of how many. Where the store has no cache yet, a hundred
         thousand generations take half a minute."""
         with translated():
-            return self._look(self._board.views(JOBS_LOOKED_AT), told)
+            units = idle_timers.units_of(self.settings)
+            return self._look(self._board.views(JOBS_LOOKED_AT), units, idle_timers.alarms(units), on_read)
 
-    def _look(self, jobs: Sequence[JobView], told: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
+    def _look(
+        self,
+        jobs: Sequence[JobView],
+        units: Path | None,
+        timers: Iterable[Alarm],
+        on_read: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> Overview:
         from dysnomia_tui.engine.machine.overview import look
 
-        return look(self._world, jobs, self.read_only, self._clock(), tuple(self._alarms()), told)
+        return look(self._world, jobs, self.read_only, self._clock(), self._alarms(timers), units, on_read)
 
     def report(self) -> Report:
-        """What a monitoring system is told: of each component whether someone has to act. Asks no server."""
+        """What a monitoring system is told: of each component whether someone has to act. Asks no server, and systemd
+        alone whether the timers that are written here run."""
         from dysnomia_tui.engine.machine.report import is_empty, report
 
         with translated():
+            units = idle_timers.units_of(self.settings)
+            asked = None if units is None else idle_timers.Asked(units)  # answers while the rest is looked at
             jobs = self._board.views(JOBS_LOOKED_AT)
-            return report(self._look(jobs), jobs, empty=is_empty(self.settings.statedir))
+            overview = self._look(jobs, units, idle_timers.alarms(units, asked))
+            return report(overview, jobs, empty=is_empty(self.settings.statedir))
 
     def drills(self, keys: Collection[ComponentKey] | None = None) -> Sequence[Drill]:
         """The generations that are due to be proved by a restore (of all components, if none are given), in order."""

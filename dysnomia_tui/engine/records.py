@@ -229,6 +229,8 @@ class Drill:
     as_of: datetime
     proved: datetime | None
     """When a restore last proved it; None where none has yet."""
+    suspicious: str = ""
+    """Why it is suspicious: the newest is tried all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from dysnomia_tui.engine.errors import EngineError, Exit
 
 MARK = "# Written by dysnomia-tui schedule: change config.toml and write it again."
 SYSTEM = Path("/etc/systemd/system")
+BOOTED = Path("/run/systemd/system")
+"""There where systemd runs the machine (sd_booted(3))."""
 SERVERS = ("postgresql.service", "mariadb.service", "mysql.service", "redis-server.service", "redis.service")
 """What is started first where it is there: a timer that was missed runs soon after boot."""
 _SIMPLE = re.compile(r"(?:(?P<day>Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::00)?")
@@ -127,14 +129,14 @@ def _quoted(word: str) -> str:
     return f'"{plain}"' if any(letter in word for letter in " \t\"'\\;") else plain
 
 
-def is_daily(settings: Settings, folders: Sequence[Path]) -> bool:
-    """Whether a timer of ours that snapshots is written in one of the folders, and runs at least once a day. A time in
+def is_daily(settings: Settings, folder: Path) -> bool:
+    """Whether a timer of ours that snapshots is written in a folder of units, and runs at least once a day. A time in
     words of systemd that are not plain counts as seldom: nothing is called stale on a guess."""
     task = TASKS[0]
     when = settings.schedule.get(task.name, task.default)
     simple = _SIMPLE.fullmatch(when)
     often = when in ("minutely", "hourly", "daily") or (simple is not None and not simple["day"])
-    return often and any((folder / f"dysnomia-tui-{task.name}.timer").is_file() for folder in folders)
+    return often and (folder / f"dysnomia-tui-{task.name}.timer").is_file()
 
 
 def cron(timers: Sequence[Timer]) -> Iterator[str]:
@@ -223,8 +225,15 @@ def _written_here(path: Path) -> bool:
 
 
 def _refuse_others(path: Path) -> None:
+    if path.is_symlink() and path.readlink() == Path("/dev/null"):
+        raise NotWritten(f"{path.name} is masked", f"{systemctl(path.parent)} unmask {path.name}")
     if (path.exists() or path.is_symlink()) and not _written_here(path):
         raise NotWritten(f"{path} is there and was not written by this command", "rename it, or remove it")
+
+
+def systemctl(folder: Path) -> str:
+    """What asks the systemd that has its units in a folder."""
+    return "systemctl" if folder == SYSTEM else "systemctl --user"
 
 
 def _put(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -70,8 +70,9 @@ class Teller:
         already = memory.read(self.settings.statedir).told
         return {name: tuple(news.failures(conditions)) for name, conditions in already.items()}
 
-    def _alarms(self) -> Iterator[Alarm]:
-        """Alarms that are no component's, job's or configuration's."""
+    def _alarms(self, timers: Iterable[Alarm]) -> Iterator[Alarm]:
+        """Alarms that are no component's, job's or configuration's. ``timers``: those of timers."""
+        yield from timers
         if self.settings.notify.command or self.settings.notify.apprise:
             from dysnomia_tui.engine.notify import memory
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_base.users import user_name
 from dysnomia_store.records.retention import Policy
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.errors import ConfigError, EngineError
-from dysnomia_tui.engine.schedule import SYSTEM, NotWritten, Timer, is_written, put_units, timers
+from dysnomia_tui.engine.jobs.spawn import lingers
+from dysnomia_tui.engine.schedule import BOOTED, SYSTEM, NotWritten, Timer, is_written, put_units, timers
 
 TOLD = ("NextElapseUSecRealtime", "LastTriggerUSec", "ActiveState")
-BOOTED = Path("/run/systemd/system")
-"""There where systemd runs the machine (sd_booted(3))."""
 
 
 class SystemctlFailed(EngineError):
@@ -46,6 +46,8 @@ class Schedule:
     timers: tuple[TimerState, ...] = ()
     problem: str = ""
     """Why this user can write no timers here, and what can."""
+    warning: str = ""
+    """What stops the timers of this user that are or would be written, and what would end that."""
 
     @property
     def snapshots(self) -> bool:
@@ -65,7 +67,7 @@ def schedule_of(settings: Settings, environ: Mapping[str, str]) -> Schedule:
         folder, problem = commands_folder(), why_no_timers(environ)
     except EngineError as error:
         folder, problem = Path("/usr/bin"), f"{error.message}: {error.hint}"
-    return Schedule(states(timers(settings, folder, environ), units_folder()), problem)
+    return Schedule(states(timers(settings, folder, environ), units_folder()), problem, why_not_lasting())
 
 
 def why_no_timers(environ: Mapping[str, str]) -> str:
@@ -77,6 +79,15 @@ def why_no_timers(environ: Mapping[str, str]) -> str:
         if not os.path.exists(own):  # noqa: PTH110 (False where it may not be looked at)
             return "no systemd of this user's runs: sudo dysnomia-tui schedule --write"
     return ""
+
+
+def why_not_lasting() -> str:
+    """That timers of this user's stop when they log out, and what would end that; ``""`` where they do not."""
+    uid = os.geteuid()
+    if uid == 0 or not BOOTED.is_dir() or lingers(uid):
+        return ""
+    user = user_name(uid)
+    return f"timers of {user} stop when {user} logs out: loginctl enable-linger {user}"
 
 
 def refuse_without_systemd() -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import SnapshotDraft
     from dysnomia_store.names import ComponentKey
-    from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
+    from dysnomia_store.records.retention import GcLine, GcPlan, Policy, TrashEntry
 
 __all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Imported", "Optimised", "Store", "Summary", "Usage"]
 
@@ -368,6 +368,15 @@ class Store(ReadableStore):
             in_use=in_use or {},
             may_share=self.may_share if self.shares else None,
         )
+
+    def gc_lines(
+        self, keys: Collection[ComponentKey], policy: Callable[[ComponentKey], Policy]
+    ) -> Mapping[tuple[ComponentKey, int], GcLine]:
+        """What a policy says now of each generation of the components, quickly: a budget counts the bytes that are
+        stored of each snapshot, also where it shares them with others."""
+        from dysnomia_store.gc.review import lines
+
+        return lines({key: self.reading(key) for key in keys}, policy, at=self._workspace.clock())
 
     def apply_gc(
         self,

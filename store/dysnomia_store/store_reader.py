@@ -57,17 +57,19 @@ class ReadableStore(OpenedStore):
 
         return all_generations(self._layout, container, component)
 
-    def summaries(self, told: Callable[[int, int], None] = lambda _done, _of: None) -> Mapping[ComponentKey, Summary]:
+    def summaries(
+        self, on_read: Callable[[int, int], None] = lambda _done, _of: None
+    ) -> Mapping[ComponentKey, Summary]:
         """All components at a glance, quick also with 100,000 generations.
 
         Args:
-            told: called with how many components were read, of how many: without the cache each takes some
+            on_read: called with how many components were read, of how many: without the cache each takes some
                 seconds for 10,000 generations.
         """
         keys = self.keys()
         read = {}
         for done, key in enumerate(keys):
-            told(done, len(keys))
+            on_read(done, len(keys))
             read[key] = self.summary(key)
         return read
 

@@ -156,8 +156,8 @@ class FakeReading(Engine):
         """Rows of a section wait for it."""
         self.rows_gate.set()
 
-    def overview(self, told: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
-        told(57, 300)
+    def overview(self, on_read: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
+        on_read(57, 300)
         self.gate.wait()
         w = self.world
         return Overview(

@@ -230,6 +230,8 @@ def test_the_schedule_is_said_in_as_few_lines_as_it_needs() -> None:
         "status    its timer is not active  not yet run",
     ]
     assert len(store.schedule_lines(every, 300)) == 1
+    warned = store.schedule_lines(Schedule((ran,), warning="timers of bob stop when bob logs out"), 78)
+    assert warned[-1].plain == "timers of bob stop when bob logs out"
     (line,) = store.schedule_lines(Schedule((TimerState("snapshot", "02:00", "no"),)), 78)
     assert line.plain == "nothing is snapshotted on time: dysnomia-tui schedule --write"
     assert store.schedule_lines(Schedule(), 78) == []

@@ -80,9 +80,9 @@ SHOTS = (
 class ShownEngine(Engine):
     """The engine, with what belongs to this machine alone replaced."""
 
-    def overview(self, told: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
+    def overview(self, on_read: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
         return replace(
-            super().overview(told), host="db1", who="root(alice)", store="/var/state/dysnomia",
+            super().overview(on_read), host="db1", who="root(alice)", store="/var/state/dysnomia",
             disk_free=DISK * 9 // 10,
             disk_total=DISK, at=NOW, notice="",
         )  # fmt: skip

@@ -7,10 +7,12 @@ import os
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prometheus_client.openmetrics import parser as strict
 
 from tests.e2e.world import BIN, World
 
@@ -81,6 +83,16 @@ def test_a_configuration_that_cannot_be_read_is_no_warning(world: World) -> None
     done = world.run("dysnomia-tui", "status", "--json", status=3)
     assert done.json["exit"] == 3
     assert "config.toml" in done.json["error"]
+    written = world.run("dysnomia-tui", "status", "--openmetrics", status=3).out
+    families = strict.text_string_to_metric_families(written)  # type: ignore[no-untyped-call]
+    metrics = {family.name: family.samples[0].value for family in families}
+    assert metrics.pop("dysnomia_known") == 0
+    assert time.time() - metrics.pop("dysnomia_report_timestamp_seconds") < 300
+    assert metrics == {}
+    full = os.open("/dev/full", os.O_WRONLY)
+    code, why = status(world, "--openmetrics", out=full)
+    os.close(full)
+    assert (code, "config.toml" in why) == (3, True)
 
 
 def test_what_is_no_store_is_no_warning(world: World) -> None:

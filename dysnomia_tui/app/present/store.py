@@ -181,7 +181,8 @@ def schedule_lines(schedule: Schedule, cells: int) -> list[Text]:
     count = max(cells // widest, 1)
     for line in lines:
         line.append(" " * (widest - line.cell_len))
-    return [Text("").join(lines[at : at + count]) for at in range(0, len(lines), count)]
+    shown = [Text("").join(lines[at : at + count]) for at in range(0, len(lines), count)]
+    return [*shown, plain(schedule.warning, styles.WARN)] if schedule.warning else shown
 
 
 def _timer(one: TimerState) -> Text:

@@ -11,7 +11,8 @@ from pathlib import Path
 from dysnomia_tui.cli.shared.output import say, visible, write_json, write_line, write_lines
 from dysnomia_tui.cli.shared.parser import load
 from dysnomia_tui.engine.errors import Exit
-from dysnomia_tui.engine.schedule import Timer, cron, remove, timers, write
+from dysnomia_tui.engine.idle_timers import Asked, alarms
+from dysnomia_tui.engine.schedule import BOOTED, Timer, cron, remove, timers, write
 from dysnomia_tui.engine.timers import (
     TimerState,
     check,
@@ -21,6 +22,7 @@ from dysnomia_tui.engine.timers import (
     systemctl,
     tell_systemd,
     units_folder,
+    why_not_lasting,
 )
 
 
@@ -41,6 +43,7 @@ def schedule(args: argparse.Namespace) -> int:
             tell_systemd(written, removed)
         else:
             say("the units were written to --dir; systemd was not reloaded")
+        _warn()
         write_lines(
             [*(f"{folder / unit}: written" for unit in written), *(f"{folder / unit}: removed" for unit in removed)]
         )
@@ -56,6 +59,12 @@ def schedule(args: argparse.Namespace) -> int:
     return Exit.OK
 
 
+def _warn() -> None:
+    reason = why_not_lasting()
+    if reason:
+        say(f"warning: {reason}")
+
+
 def _show(timers: Sequence[Timer], folder: Path, *, as_json: bool) -> None:
     timer_states = states(timers, folder)
     if as_json:
@@ -65,6 +74,10 @@ def _show(timers: Sequence[Timer], folder: Path, *, as_json: bool) -> None:
         write_line(visible(_line(one)))
     if any(one.written != "yes" and one.when != "never" for one in timer_states):
         say("to write them: dysnomia-tui schedule --write (times are in config.toml, [schedule])")
+    for alarm in alarms(folder, Asked(folder)) if BOOTED.is_dir() else ():
+        say(alarm.text)
+    if any(one.written != "no" for one in timer_states):
+        _warn()
 
 
 def _line(one: TimerState) -> str:

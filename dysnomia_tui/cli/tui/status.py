@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from dysnomia_base.clock import utc_now
 from dysnomia_base.durations import age
 from dysnomia_base.gc_pause import gc_paused
 from dysnomia_base.limits import reason
@@ -39,10 +41,13 @@ def status(args: argparse.Namespace) -> int:
     from dysnomia_store.errors import StoreError
     from dysnomia_tui.config.errors import SettingsError
 
+    made = False
     try:
         settings = load(args.statedir)
         with heard(settings, "status", scheduled=args.scheduled) as hearing:
-            report = _written(args, settings)
+            report = _report(args, settings)
+            made = True
+            _write(args, report)
             hearing.critical = report.level is Level.CRITICAL
             hearing.summary = visible(next(lines(report)))
             return hearing.ended(report.level)
@@ -50,12 +55,16 @@ def status(args: argparse.Namespace) -> int:
         raise
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-        raise NotKnown(f"{where}{reason(error)}") from error
+        failure = NotKnown(f"{where}{reason(error)}")
     except (EngineError, StoreError, SettingsError) as error:
-        raise NotKnown(error.message, error.hint) from error
+        failure = NotKnown(error.message, error.hint)
+    if args.openmetrics and not made:
+        with suppress(OSError):  # what stands against the report is said all the same
+            write_lines(unknown(utc_now()))
+    raise failure
 
 
-def _written(args: argparse.Namespace, settings: Settings) -> Report:
+def _report(args: argparse.Namespace, settings: Settings) -> Report:
     from dysnomia_tui.engine import check_readable
 
     require_folder(settings.statedir)
@@ -65,7 +74,10 @@ def _written(args: argparse.Namespace, settings: Settings) -> Report:
         engine.look_at_servers(older_than=RECENT)
         _recover(engine)
     with gc_paused():  # what a report is made of, modules too, goes with the process
-        report = open_engine(settings, read_only=True).report()
+        return open_engine(settings, read_only=True).report()
+
+
+def _write(args: argparse.Namespace, report: Report) -> None:
     if args.json:
         write_json(_document(report))
     elif args.openmetrics:
@@ -73,7 +85,6 @@ def _written(args: argparse.Namespace, settings: Settings) -> Report:
     else:
         write_lines(map(visible, lines(report)))
     put_out(b"", flush=True)
-    return report
 
 
 def _recover(engine: Engine) -> None:
@@ -185,7 +196,17 @@ def metrics(report: Report) -> Iterator[str]:
     yield from _gauge("jobs", "jobs that run or wait", [("", len(report.jobs))])
     if report.disk_free is not None:
         yield from _gauge("disk_free_bytes", "bytes free on the disk of the store", [("", report.disk_free)])
-    yield from _gauge("report_timestamp_seconds", "when this was written", [("", _seconds(report.at))])
+    yield from _made(report.at, known=True)
+
+
+def unknown(at: datetime) -> Iterator[str]:
+    """The metrics where no report could be made, so that those of the last one do not pass for fresh ones."""
+    yield from _made(at, known=False)
+
+
+def _made(at: datetime, *, known: bool) -> Iterator[str]:
+    yield from _gauge("known", "1 where a report could be made, 0 where nothing is known", [("", int(known))])
+    yield from _gauge("report_timestamp_seconds", "when this was written", [("", _seconds(at))])
     yield "# EOF"
 
 

@@ -59,6 +59,8 @@ def _verify(args: argparse.Namespace, settings: Settings, within: float, hearing
 
 def _item(engine: Engine, drill: Drill) -> BatchItem:
     before = "never before" if drill.proved is None else f"last on {drill.proved:%Y-%m-%d}"
+    if drill.suspicious:
+        before += f"; the newest, which is suspicious: {drill.suspicious}"
     return BatchItem(
         drill.key,
         lambda: engine.plan_verify(drill.key, drill.number),

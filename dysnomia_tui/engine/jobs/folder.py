@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -138,7 +137,7 @@ def create_job(jobs: Path, plan: Plan, request: JobRequest, group: str = "") -> 
     is either held by somebody or interrupted. Raises OSError with nothing left behind.
     """
     _sweep(jobs)
-    staged = jobs / f".new-{os.getpid()}-{secrets.token_hex(4)}"
+    staged = jobs / f".new-{os.getpid()}-{os.urandom(4).hex()}"
     staged.mkdir(mode=0o700)
     try:
         _write(staged / "plan.json", json.dumps(plan.to_json()).encode())

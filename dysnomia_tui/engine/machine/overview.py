@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -34,15 +34,17 @@ from dysnomia_tui.engine.records import (
     ServerLook,
 )
 from dysnomia_tui.engine.redact import shown
-from dysnomia_tui.engine.schedule import SYSTEM, is_daily
+from dysnomia_tui.engine.schedule import is_daily
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dysnomia_store.names import ComponentKey
     from dysnomia_store.store import Summary
     from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
     from dysnomia_tui.engine.machine.machine import Machine
 
-Told = Callable[[int, int], None]
+OnRead = Callable[[int, int], None]
 """Called with the number of components that were read, and of all."""
 NEARLY_FULL = 0.03
 """Share of the disk that is left when it is worth an alarm."""
@@ -55,19 +57,26 @@ def look(
     jobs: Sequence[JobView],
     read_only: str,
     now: datetime,
-    more: Sequence[Alarm] = (),
-    told: Told = lambda _done, _of: None,
+    more: Iterable[Alarm] = (),
+    units: Path | None = None,
+    on_read: OnRead = lambda _done, _of: None,
 ) -> Overview:
-    """Read everything once. ``more``: alarms that the rest of the engine knows of; ``told``: how far it is."""
+    """Read everything once.
+
+    Args:
+        more: alarms that the rest of the engine knows of.
+        units: where the units are that work on this store.
+        on_read: how far it is.
+    """
     inventory = machine.inventory()
     summaries: Mapping[ComponentKey, Summary] | None
     notice = seeing.notice(machine.settings.statedir)
     try:
-        summaries = machine.store.summaries(told)
+        summaries = machine.store.summaries(on_read)
         strange = tuple(machine.store.strange())
     except NotPermitted as error:  # what is configured can still be seen; the notice says whose store it is
         summaries, strange = None, (notice or error.message,)
-    containers = tuple(_containers(machine, inventory, summaries, jobs, now))
+    containers = tuple(_containers(machine, inventory, summaries, jobs, now, units))
     free, total = _disk(machine)
     return Overview(
         host=host_name(),
@@ -96,9 +105,10 @@ def _containers(
     summaries: Mapping[ComponentKey, Summary] | None,
     jobs: Sequence[JobView],
     now: datetime,
+    units: Path | None,
 ) -> Iterator[ContainerView]:
     readable, summaries = summaries is not None, summaries or {}
-    timed = is_daily(machine.settings, (SYSTEM, machine.settings.user_config.parent / "systemd" / "user"))
+    timed = units is not None and is_daily(machine.settings, units)
     names = sorted({*inventory.containers, *(key.container for key in (*summaries, *inventory.components))})
     for name in names:
         configured = inventory.containers.get(name)

@@ -26,6 +26,8 @@ from dysnomia_tui.engine.notify.message import Message
 
 LARGEST = 64 << 10
 """Bytes of a file with addresses."""
+VARIABLE = 64 << 10
+"""Bytes of a variable of the operator's program; the message on its standard input is whole."""
 START = 10.0
 """Seconds that the start of a process of our own may take on a busy machine, besides the limit."""
 
@@ -44,7 +46,7 @@ def call_program(argv: Sequence[str], message: Message, limit: float) -> None:
     document = message.document()
     names = {name: str(document[name]) for name in ("host", "event", "level", "title", "text")}
     names["command"] = "; ".join(message.commands)
-    variables = {f"DYSNOMIA_NOTIFY_{name.upper()}": value for name, value in names.items()}
+    variables = {f"DYSNOMIA_NOTIFY_{name.upper()}": _fitting(value) for name, value in names.items()}
     with open(os.memfd_create("message"), "w+b") as given:  # noqa: PTH123 (in memory: the disk may be full)
         given.write(json.dumps(document).encode() + b"\n")
         given.seek(0)
@@ -84,6 +86,12 @@ def by_apprise(addresses: Sequence[Secret | Path], message: Message, limit: floa
     kind = {0: "success", 1: "warning", 2: "failure"}[int(message.level)]
     document = {"title": message.title, "text": message.text, "kind": "info" if message.test else kind}
     _send({"how": "apprise", "urls": urls, "limit": limit, **document}, limit)
+
+
+def _fitting(text: str) -> str:
+    """What fits into a variable: with a longer one the program could not be started (execve(2), MAX_ARG_STRLEN)."""
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= VARIABLE else f"{data[:VARIABLE].decode('utf-8', 'ignore')}…"
 
 
 def _why_not_run(program: str) -> str:

@@ -23,7 +23,14 @@ from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.redact import is_secret
 from dysnomia_tui.engine.schedule import timers as timers_of
-from dysnomia_tui.engine.timers import check, commands_folder, refuse_without_systemd, start_units, units_folder
+from dysnomia_tui.engine.timers import (
+    check,
+    commands_folder,
+    refuse_without_systemd,
+    start_units,
+    units_folder,
+    why_not_lasting,
+)
 
 
 def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime, *, timers: bool = False) -> Plan:
@@ -65,6 +72,7 @@ def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime, *, timer
         grade=grade,
         steps=tuple(steps),
         params={"files": files, "components": components} | ({"timers": units} if units is not None else {}),
+        warnings=tuple(filter(None, [why_not_lasting()])) if timers else (),
         blockers=tuple(blockers),
         confirm=confirmation(grade, keys, keys[0].component if len(keys) == 1 else str(len(keys))),
         made=now,

@@ -6,7 +6,7 @@ with everything else kept. Where that is not the same any longer, it is out of d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -105,8 +105,8 @@ def _why_not(planned: GcLine, now: GcLine | None) -> str:
 
 
 def alarms(machine: Machine) -> Iterator[Alarm]:
-    """That a collection waits, or that its record cannot be read. Quick: of what it rests on only the links are
-    looked at."""
+    """That a collection waits, that it is out of date, or that its record cannot be read; nothing where all that it
+    would have dropped is kept now, or gone. Quick: nothing is counted on disk."""
     try:
         saved = _saved(machine.settings.statedir)
     except (OSError, StoreError) as error:
@@ -120,9 +120,11 @@ def alarms(machine: Machine) -> Iterator[Alarm]:
     dropped = len(review.dropped)
     keys = sorted({line.key for line in review.lines})
     since = f"{saved.made:%Y-%m-%d %H:%M} UTC"
-    reason = next(_gone(machine, review), "")
-    if reason:
-        text = f"the collection that was planned on {since} is out of date: {reason}; {AGAIN}"
+    reasons = _differences(machine, review)
+    if dropped and len(reasons) == dropped:
+        return
+    if reasons:
+        text = f"the collection that was planned on {since} is out of date: {reasons[0]}; {AGAIN}"
     else:
         text = (
             f"a collection waits for a person since {since}: {dropped} generation{'' if dropped == 1 else 's'},"
@@ -131,15 +133,14 @@ def alarms(machine: Machine) -> Iterator[Alarm]:
     yield Alarm(text, keys[0] if keys else None, topic=WAITING)
 
 
-def _gone(machine: Machine, review: GcPlan) -> Iterator[str]:
-    for key in sorted({line.key for line in review.dropped}):
-        snapshots = {
-            number: snapshot_id
-            for _, number, snapshot_id in machine.store.all_generations(key.container, key.component)
-        }
-        for line in review.dropped:
-            if line.key == key and snapshots.get(line.number) != line.id:
-                yield f"generation {line.number} of {key} is no longer there"
+def _differences(machine: Machine, review: GcPlan) -> Sequence[str]:
+    """Why each generation that was to go does not any more."""
+    try:
+        now = machine.store.gc_lines({line.key for line in review.dropped}, _policies(machine.settings))
+    except StoreError:  # whatever reads the store says so
+        return ()
+    differences = (_why_not(line, now.get((line.key, line.number))) for line in review.dropped)
+    return tuple(filter(None, differences))
 
 
 def _read(statedir: Path) -> WaitingCollection | None:

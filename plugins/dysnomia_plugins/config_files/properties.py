@@ -46,13 +46,18 @@ def parse_properties(text: str, name: str, substitute: Substitute | None = None)
     return _Parser(text, name, substitute).parse()
 
 
+def _by_bash(command: str) -> str:
+    """As ``substitution.run``, which is imported where a file has something to run: most have not."""
+    from dysnomia_plugins.config_files.substitution import run
+
+    return run(command)
+
+
 def read_properties(path: Path, substitute: Substitute | None = None) -> Mapping[str, PropertyValue]:
     """Read a file; what others may write is not read (see ``ownership``). ``substitute`` runs ``$(…)`` instead of
     bash, if given.
 
     Raises BadProperties, naming file and line."""
-    from dysnomia_plugins.config_files.substitution import run
-
     refused = refusal(path)
     if refused:
         raise BadProperties(refused, "give it to root (chown, chmod go-w), or to the user who calls")
@@ -72,7 +77,7 @@ def read_properties(path: Path, substitute: Substitute | None = None) -> Mapping
     if b"\0" in content:
         line = content[: content.index(b"\0")].count(b"\n") + 1
         raise BadProperties(f"{path}, line {line}: a NUL byte", "remove the NUL byte: the file must be text")
-    return parse_properties(content.decode("utf-8", "surrogateescape"), str(path), substitute or run)
+    return parse_properties(content.decode("utf-8", "surrogateescape"), str(path), substitute or _by_bash)
 
 
 def _read(fd: int) -> bytes:

@@ -7,7 +7,6 @@ read-only disk, a full one) a copy in memory serves this process.
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import threading
 import time
@@ -191,7 +190,7 @@ class Cache:
         with self._writing(db):
             row = db.execute("SELECT cid, proof FROM comp WHERE container = ? AND component = ?", names).fetchone()
             if row is None:
-                born = secrets.randbits(62) | 1
+                born = int.from_bytes(os.urandom(8), "big") >> 2 | 1
                 db.execute(
                     "INSERT INTO comp (container, component, proof, born, turn) VALUES (?, ?, '', ?, 0)",
                     (*names, born),

@@ -6,7 +6,6 @@ it. Renames and links fail where their goal exists; only ``replace`` says that w
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import io
 import os
@@ -337,6 +336,8 @@ class Disk:
 
 
 def _renameat2(source: Path, target: Path, flag: int) -> None:
+    import ctypes  # only writers come here
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), flag) != 0:
         number = ctypes.get_errno()

@@ -11,7 +11,7 @@ from dysnomia_store.gc.plan import plan
 from dysnomia_store.gc.sharing import exact, on_disk
 from dysnomia_store.gc.state import gc_state
 from dysnomia_store.names import ComponentKey
-from dysnomia_store.records.retention import GcPlan, Policy
+from dysnomia_store.records.retention import GcLine, GcPlan, Policy
 
 
 def review(
@@ -49,3 +49,11 @@ def review(
 
     planned = plan(states, policy, at=at, keep=keep, drop=drop, in_use=in_use, weigh=weigh)
     return planned if may_share is None else exact(layout, planned, shares)
+
+
+def lines(
+    readings: Mapping[ComponentKey, ComponentReading], policy: Callable[[ComponentKey], Policy], *, at: datetime
+) -> Mapping[tuple[ComponentKey, int], GcLine]:
+    """The plan's lines alone, by component and number; nothing is counted on disk."""
+    planned = plan([gc_state(key, reading) for key, reading in readings.items()], policy, at=at)
+    return {(line.key, line.number): line for line in planned.lines}

@@ -90,6 +90,7 @@ print(*after.timers, sep="\\n")
 # The clock of a machine in a namespace is its host's: no namespace moves CLOCK_REALTIME, and systemd's timers are the
 # kernel's, which no preloaded library moves. "The clock moved on" is shown by two things that are the same to systemd:
 # a calendar that comes true every two seconds, and a daily timer whose last run is days ago (its stamp is set back).
+TIMER = "dysnomia-tui-snapshot.timer"
 OFTEN = """
 [schedule]
 snapshot = "*:*:0/2"
@@ -99,6 +100,12 @@ command = ["/usr/bin/tee", "-a", "/srv/heard"]
 stale_after = "10s"
 """
 AT_ONCE = "[Timer]\nAccuracySec=1us\nRandomizedDelaySec=0\n"
+
+
+def idle(machine: SystemdMachine) -> str:
+    """What ``status`` says of the timer that snapshots."""
+    said = machine.run(BIN / "dysnomia-tui", "status", check=False).splitlines()
+    return "".join(line for line in said if TIMER in line)
 
 
 def test_what_is_adopted_with_timers_is_snapshotted_when_the_clock_says_so() -> None:
@@ -118,6 +125,7 @@ def test_what_is_adopted_with_timers_is_snapshotted_when_the_clock_says_so() -> 
         assert '"ok"' in machine.run(BIN / "dysnomia-tui", "status", "--json")
 
         machine.run("systemctl", "stop", "dysnomia-tui-snapshot.timer")  # it is broken: nothing is made any more
+        assert f"{TIMER} is stopped, and starts nothing: systemctl start" in idle(machine)
         wait_until(lambda: "stale" in machine.run(BIN / "dysnomia-tui", "status", check=False) or None)
         machine.run("systemctl", "start", "dysnomia-tui-status.service", check=False)
         events = [one for line in machine.root("/srv/heard").read_text().splitlines()
@@ -126,8 +134,20 @@ def test_what_is_adopted_with_timers_is_snapshotted_when_the_clock_says_so() -> 
             ("shop/plums", "stale")
         ]
 
+        for state, words in (
+            ("disabled", ("systemctl", "disable", "--now", TIMER)),
+            ("masked", ("ln", "-sf", "/dev/null", f"/etc/systemd/system/{TIMER}")),
+        ):
+            machine.run(*words)
+            machine.run("systemctl", "daemon-reload")
+            alarm = idle(machine)
+            assert alarm.startswith(f"alarm     {TIMER} is {state}")
+            machine.run("sh", "-ec", alarm.rpartition(": ")[2], PATH=f"{BIN}:/usr/bin:/bin")
+            assert idle(machine) == ""
+
         machine.run(BIN / "dysnomia-tui", "schedule", "--remove")
         assert machine.run("systemctl", "is-active", "dysnomia-tui-snapshot.timer", check=False).strip() == "inactive"
+        assert idle(machine) == ""
         assert "no timer is written" in machine.run(BIN / "dysnomia-tui", "schedule")
 
 

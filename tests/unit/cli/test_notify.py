@@ -21,8 +21,8 @@ from dysnomia_tui.config import SettingsError, load_settings
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.jobs.folder import create_job
 from dysnomia_tui.engine.jobs.request import JobRequest
-from dysnomia_tui.engine.notify import send
-from dysnomia_tui.engine.notify.message import Condition, Happening
+from dysnomia_tui.engine.notify import channels, send
+from dysnomia_tui.engine.notify.message import Condition, Happening, Message
 from dysnomia_tui.engine.notify.news import Look, Run, news
 from dysnomia_tui.engine.records import Level
 from tests.unit.cli.calling import call
@@ -284,6 +284,17 @@ def test_a_program_that_hangs_is_killed_and_one_that_others_may_write_is_not_run
     assert host.call("dysnomia-tui", "notify", "--test") == 1
     assert f"{host.hook} may be written by everyone" in capsys.readouterr().out
     assert host.told() == []
+
+
+def test_a_long_message_in_another_script_starts_the_program_all_the_same(tmp_path: Path) -> None:
+    """The largest there is: each of its characters four bytes, which one variable has not room for."""
+    wide = "\U00010348" * 500
+    condition = Condition("component a/b", wide, Level.CRITICAL, "failed", wide, f"dysnomia-tui timeline {wide}")
+    many = tuple(Happening(replace(condition, command=f"{condition.command}{number}")) for number in range(60))
+    message = Message("db1", datetime.now(UTC), many)
+    heard = tmp_path / "heard"
+    channels.call_program(("/usr/bin/tee", str(heard)), message, 30)
+    assert json.loads(heard.read_text())["text"] == message.text
 
 
 def test_a_ping_follows_no_redirect_waits_no_longer_than_its_limit_and_shows_no_address(

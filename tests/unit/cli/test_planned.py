@@ -97,6 +97,22 @@ def test_a_plan_that_no_longer_holds_is_said_and_not_applied(desk: Desk) -> None
     assert not desk.plan.exists()
 
 
+def test_what_is_pinned_since_makes_the_alarm_another_at_once_and_ends_it_where_nothing_is_left(desk: Desk) -> None:
+    desk.snapshots(*TIMER)
+    assert "a collection waits for a person since" in desk.call("dysnomia-tui", "status", status=1)
+    for number in (1, 2, 3):
+        desk.call("dysnomia-tui", "mark", str(SHOP), str(number), "--pin", "evidence")
+        said = desk.call("dysnomia-tui", "status", status=0 if number == 3 else 1)
+        assert "waits for a person" not in said
+        assert ("is out of date: generation 1 of databases/shop is kept now: pinned" in said) is (number < 3)
+    assert "OK: " in said, "nothing is left that it would take"
+    desk.call("dysnomia-tui", "mark", str(SHOP), "1", "--unpin")
+    assert "is out of date: generation 2 of" in desk.call("dysnomia-tui", "status", status=1)
+    config = desk.plan.parents[2] / "config" / "dysnomia-tui" / "config.toml"
+    config.write_text(config.read_text().replace("last = 3", "last = 6"))
+    assert "collection" not in desk.call("dysnomia-tui", "status"), "the retention keeps all of them now"
+
+
 def test_by_hand_the_policy_is_applied_at_once_or_waits_where_it_is_said(desk: Desk) -> None:
     desk.snapshots("--gc", "--policy", "--review")
     assert desk.numbers() == [1, 2, 3, 4, 5, 6]

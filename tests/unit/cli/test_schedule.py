@@ -13,9 +13,13 @@ import pytest
 
 from dysnomia_tui.config.load import load_settings
 from dysnomia_tui.engine import timers as standing
+from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.operations.adopt import plan_adopt
+from dysnomia_tui.engine.records import Found
 from dysnomia_tui.engine.schedule import MARK, NotWritten, Timer, cron, is_written, remove, timers, write
 from tests.e2e.world import BIN
 from tests.unit.cli.calling import call
+from tests.unit.engine.ledger import BEGAN
 
 HOSTILE = {"DYSNOMIA_STATEDIR": '/srv/a b%n$HOME"x', "DYSNOMIA_MODULES_PATH": "/m", "PGPASSWORD": "sesame"}
 
@@ -71,6 +75,16 @@ def test_a_unit_of_the_same_name_that_is_anothers_is_left(tmp_path: Path) -> Non
         write(found(tmp_path), folder)
     assert [path.name for path in folder.iterdir()] == ["dysnomia-tui-status.service"]
     assert remove(found(tmp_path), folder) == []
+
+
+def test_a_timer_that_is_masked_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    folder = tmp_path / "units"
+    folder.mkdir()
+    (folder / "dysnomia-tui-status.timer").symlink_to("/dev/null")
+    with pytest.raises(NotWritten) as refused:
+        write(found(tmp_path), folder)
+    assert str(refused.value).startswith("dysnomia-tui-status.timer is masked: systemctl --user unmask dysnomia-")
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_lines_for_cron(tmp_path: Path) -> None:
@@ -142,3 +156,25 @@ def test_without_systemd_no_timer_is_written(
     assert call(monkeypatch, "dysnomia-tui", "schedule", "--write") == 1
     assert "was not booted by systemd: instead: dysnomia-tui schedule --cron" in capsys.readouterr().err
     assert list(tmp_path.rglob("*.timer")) == []
+
+
+def test_timers_of_a_user_who_does_not_linger_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(standing, "BOOTED", tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setattr("dysnomia_tui.engine.jobs.spawn.LINGER", tmp_path / "linger")
+    warning = "timers of nobody stop when nobody logs out: loginctl enable-linger nobody"
+    assert standing.why_not_lasting() == warning
+    found = Found("sqlite-database", "shop", "plums", {"type": "sqlite-database", "sqliteDir": str(tmp_path)})
+    machine = Machine(load_settings({"HOME": str(tmp_path)}, machine=tmp_path))
+    assert plan_adopt(machine, [found], BEGAN, timers=True).warnings == (warning,)
+    assert plan_adopt(machine, [found], BEGAN).warnings == ()
+    assert call(monkeypatch, "dysnomia-tui", "schedule", "--write", "--dir", str(tmp_path / "units")) == 0
+    assert f"warning: {warning}" in capsys.readouterr().err
+    (tmp_path / "linger").mkdir()
+    (tmp_path / "linger" / "nobody").touch()
+    assert standing.why_not_lasting() == ""

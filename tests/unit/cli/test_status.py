@@ -15,7 +15,7 @@ from prometheus_client import parser as older
 from prometheus_client.openmetrics import parser as strict
 
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.cli.tui.status import lines, metrics
+from dysnomia_tui.cli.tui.status import lines, metrics, unknown
 from dysnomia_tui.engine.machine.report import report
 from dysnomia_tui.engine.records import Alarm, ContainerView, Health, JobState, JobView, Level, Overview, Report
 from tests.app.fake_world import NOW, ORDERS, component, job, orders_generations, world
@@ -76,6 +76,7 @@ def test_the_metrics_are_read_by_both_parsers_of_prometheus() -> None:
     }
     assert levels["postgresql", "crm"] == Level.CRITICAL
     assert levels["postgresql", "orders"] == Level.OK
+    assert families["dysnomia_known"].samples[0].value == 1
     assert {family.name for family in older.text_fd_to_metric_families(StringIO(text))} == set(families)
 
 
@@ -84,9 +85,12 @@ def test_the_metrics_pass_promtool(tmp_path: Path) -> None:
     promtool = program_of("prometheus", "usr/bin/promtool", tmp_path)
     hostile = ComponentKey("a b", 'quote"back\\slash\nline\x1b[2J')
     container = replace(SQLITE, components=(component(hostile, Health.OK, orders_generations(2)),))
-    text = "\n".join(metrics(seen(container, POSTGRESQL, jobs=world().jobs))) + "\n"
-    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    for written in (metrics(seen(container, POSTGRESQL, jobs=world().jobs)), unknown(NOW)):
+        text = "\n".join(written) + "\n"
+        checked = subprocess.run(
+            [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+        )
+        assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
 def test_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

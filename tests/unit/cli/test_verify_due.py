@@ -35,6 +35,36 @@ def test_the_newest_first_then_all_others_in_turn(
     assert [(check.how, check.result) for check in checks] == [("restore", "ok")]
 
 
+def test_the_newest_is_tried_also_where_it_is_suspicious_and_the_newest_good_one_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = make_ledger(tmp_path)
+    ledger.enter(monkeypatch)
+    text = ledger.root / "live" / "papers" / "list.txt"
+    for letter in "abc":
+        text.write_text(letter * 50_000)
+        ledger.snapshot(PAPERS)
+    text.write_text("")  # as a dump that went wrong
+    number = ledger.snapshot(PAPERS)
+    newest = ledger.chronicle.store.generation(PAPERS, number)
+    assert newest.suspicious
+    assert not newest.good
+
+    def due(*words: str, status: int = 0) -> list[str]:
+        assert call(monkeypatch, "dysnomia-tui", "verify", "--due", str(PAPERS), *words) == status
+        return [line for line in capsys.readouterr().err.splitlines() if line.startswith("generation ")]
+
+    first, second, *_ = due("--dry-run")
+    assert first == f"generation 7 of files/papers (never before; the newest, which is suspicious: {newest.suspicious})"
+    assert second.startswith("generation 6 of files/papers (never before)")
+    assert due("--within", "0s")[0] == first
+    assert due("--dry-run")[0] == second
+    checks = ledger.chronicle.store.checks(PAPERS, newest.id)
+    assert [(check.how, check.result) for check in checks] == [("restore", "ok")]
+    assert call(monkeypatch, "dysnomia-tui", "mark", str(PAPERS), str(number), "--bad") == 0
+    assert all("generation 7 " not in line for line in due("--dry-run"))
+
+
 def test_one_that_fails_is_said_and_the_rest_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,6 @@ def test_a_timer_shortens_what_is_waited_for_and_never_lengthens_it() -> None:
 )
 def test_only_a_written_timer_that_runs_each_day_counts(tmp_path: Path, when: str, daily: bool) -> None:
     settings = replace(fake_settings(), schedule={"snapshot": when})
-    assert not is_daily(settings, (tmp_path,))
+    assert not is_daily(settings, tmp_path)
     (tmp_path / "dysnomia-tui-snapshot.timer").write_text("", "utf-8")
-    assert is_daily(settings, (tmp_path / "nowhere", tmp_path)) is daily
+    assert is_daily(settings, tmp_path) is daily

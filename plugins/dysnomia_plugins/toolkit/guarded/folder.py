@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-import secrets
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -233,7 +232,7 @@ class Folder:
             pass
         else:
             return
-        new = f"{LINK_IN_THE_MAKING}{secrets.token_hex(8)}"
+        new = f"{LINK_IN_THE_MAKING}{os.urandom(8).hex()}"
         self.make_link(new, target)
         try:
             self._over_link(new, name)
