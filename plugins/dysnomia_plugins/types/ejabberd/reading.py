@@ -26,7 +26,7 @@ Rows = fun(T, Hand) ->
         fun Next(Slot, Waiting) ->
             case dets:slot(T, Slot) of
                 '$end_of_table' -> Give(last, Waiting);
-                Found when is_list(Found), length(Found) + length(Waiting) >= 64 ->
+                Found when is_list(Found), length(Found) + length(Waiting) >= 4 ->
                     Give(rows, Found ++ Waiting), Next(Slot + Readers, []);
                 Found when is_list(Found) -> Next(Slot + Readers, Found ++ Waiting);
                 Failed -> Give(failed, Failed)
