@@ -199,6 +199,7 @@ def test_parameters_are_words_and_values_of_variables_are_in_no_command_line(dep
         "secret", "--env", f"SECRET={secret}", f"--env=OTHER={secret}=2", "-e", "PATH=/bin:/none", f"-eSHORT={secret}",
         f"-e=EQUALS={secret}", "-ite", f"LAST={secret}", f"-iteONE={secret}", f"--env=DOCKER_TOKEN={secret}",
         "-e", f"with.a-dot={secret}", "-e", "TWICE=1", f"-eTWICE={secret}", "-e", "NOT_OURS",
+        "--label", f"one={secret}", f"-ltwo={secret}", "--log-opt", "max-size=5m",
     )  # fmt: skip
     spec = ContainerSpec.of(component_of(path, deployed.server))
     creation = spec.created("l=1")
@@ -212,6 +213,10 @@ def test_parameters_are_words_and_values_of_variables_are_in_no_command_line(dep
     for name in ("SHORT", "EQUALS", "LAST", "ONE", "DOCKER_TOKEN", "with.a-dot", "TWICE"):
         assert f"{name}={secret}" in inside
     assert not any(line.startswith("NOT_OURS") for line in inside)
+    labels = deployed.server.docker(
+        "inspect", "--format", "{{.Config.Labels.one}}/{{.Config.Labels.two}}", "dysnomia-secret"
+    )
+    assert labels == f"{secret}/{secret}"
     assert not Path("/tmp/never").exists()
 
 

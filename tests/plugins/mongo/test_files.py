@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import bson
 import pytest
+from bson import Regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,6 +92,30 @@ def test_the_definition_leaves_out_what_is_no_state() -> None:
     assert Definition.read(one.written(), "c").written() == one.written()
     turned = {"v": 2, "key": {"a": -1, "b": 1}, "name": "b_1"}
     assert Definition.of("c", {}, [key]).written() != Definition.of("c", {}, [turned]).written()
+
+
+@pytest.mark.parametrize(
+    "expression", [{"$regex": "^a"}, {"$regex": "^a", "$options": "i"}, {"$regex": Regex("^a", "i")}, Regex("^a", "im"),
+                   {"$in": [Regex("a")], "$not": {"$regex": "b"}}, {"$ref": "users", "$id": 1}],
+)  # fmt: skip
+def test_an_expression_is_read_as_it_was_written(expression: object) -> None:
+    """``$regex`` is an operator of MongoDB's, and was a way to write a regular expression once."""
+    one = Definition.of("c", {"validator": {"name": expression}}, ())
+    again = Definition.read(one.written(), "c")
+    assert again.written() == one.written()
+
+
+def test_what_is_another_value_as_json_is_not_stored() -> None:
+    one = Definition.of("c", {"viewOn": "b", "pipeline": [{"$set": {"a": {"$literal": {"$minKey": 1}}}}]}, ())
+    with pytest.raises(PluginError, match="'c' hold what is another value as JSON"):
+        one.readable()
+
+
+def test_a_collection_may_be_called_oplog() -> None:
+    """Only where it has no definition is the file of that name the dump's own."""
+    (part,) = parts({"oplog.bson": bson.encode({"_id": 1}), "oplog.metadata.json": definition()})
+    assert len(list(part.documents())) == 1
+    assert parts({"oplog.bson": b""}) == []
 
 
 @pytest.mark.parametrize(

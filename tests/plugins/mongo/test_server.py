@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_plugins.base import Component
+from dysnomia_plugins.base import Component, Severity
 from dysnomia_plugins.errors import PluginError, ServerDown, ToolMissing, WrongCredentials
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.mongo import discover
@@ -88,6 +88,43 @@ def test_without_pymongo_one_sentence_says_what_to_install(monkeypatch: pytest.M
     assert "pymongo is not installed" in probe.detail
     with pytest.raises(ToolMissing, match=r"pip install 'dysnomia-tui\[mongo\]'"):
         plugin.list_state(component(), RUNNER)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("measured", {"timeseries": {"timeField": "at"}}, "app.measured is of the kind 'timeseries'"),
+        ("a..b", {}, "app.a..b has a name that PyMongo does not read"),
+        ("end.", {}, "app.end. has a name that PyMongo does not read"),
+    ],
+)
+def test_a_collection_that_cannot_be_read_is_named(
+    tmp_path: Path, name: str, options: dict[str, object], said: str
+) -> None:
+    with MongoWorld(tmp_path / "world") as world:
+        world.db.a.insert_one({"_id": 1})
+        driver = Driver(world, tmp_path / "store")
+        first = driver.snapshot().generation.number
+        world.db.command({"create": name, **options})
+        with pytest.raises(PluginError, match=said):
+            driver.identity()
+        with driver.context() as ctx:
+            stored = driver.store.stored(driver.key, driver.ids()[first])
+            findings = world.plugin.preflight(ctx, stored, replace=True).findings
+        assert [one.text for one in findings if one.severity is Severity.BLOCKER and name in one.text]
+
+
+def test_a_clustered_collection_is_restored(tmp_path: Path) -> None:
+    """Its index is made with it, and with nothing else."""
+    with MongoWorld(tmp_path / "world") as world:
+        index = {"v": 2, "key": {"_id": 1}, "name": "by id", "unique": True}
+        world.db.command({"create": "a", "clusteredIndex": index})
+        world.db.a.insert_one({"_id": 1})
+        driver = Driver(world, tmp_path / "store")
+        first, then = driver.snapshot().generation.number, world.whole()
+        world.db.a.insert_one({"_id": 2})
+        driver.restore(first)
+        assert world.whole() == then
 
 
 def test_a_member_of_a_replica_set_is_read_as_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,12 @@ from bson import json_util
 from bson.raw_bson import RawBSONDocument
 
 from dysnomia_plugins.base import Component, Place
+from dysnomia_plugins.types.mongo.names import is_ours
 from dysnomia_plugins.types.mongo.plugin import MongoDatabase
 from dysnomia_store.names import ComponentKey
 from tests.plugins.conformance.world import ProgramWriter, World, Writer
 from tests.plugins.mongo.changes import CASELESS, CHANGES, NAME, USERS, fill
-from tests.plugins.servers.mongo import PASSWORD, ROOT, USER, MongoDouble
+from tests.plugins.servers.mongo import ROOT, ROOT_PASSWORD, ROOT_USER, MongoDouble
 
 WRITER = """
 import os, sys
@@ -47,7 +48,7 @@ class MongoWriter(ProgramWriter):
     """A number is logged when the server has acknowledged it."""
 
     def __init__(self, server: MongoDouble, log: Path) -> None:
-        account = (USER, PASSWORD) if server.auth else ("", "")
+        account = (ROOT_USER, ROOT_PASSWORD) if server.auth else ("", "")
         super().__init__(
             log, [sys.executable, "-c", WRITER], env={"PYTHONPATH": str(ROOT), "PATH": os.defpath},
             stdin="\n".join((*account, str(server.port), str(log))),
@@ -84,7 +85,8 @@ class MongoWorld(World):
     def whole(self, place: Place | None = None) -> object:
         """Options, indexes and documents of all collections; of one that is capped in its order."""
         db = self.client.get_database(place.name if place else NAME, codec_options=RAW)
-        infos = [one for one in db.list_collections() if not one["name"].startswith(("system.", "dysnomia_"))]
+        named = ((str(one["name"]), one) for one in db.list_collections())
+        infos = [one for name, one in named if not name.startswith("system.") and not is_ours(name)]
         return {one["name"]: self._one(db, one) for one in infos} or None
 
     def _one(self, db: Any, info: Any) -> object:

@@ -8,7 +8,7 @@ import pwd
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -20,13 +20,17 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 USER, PASSWORD = "keeper", "secret of the keeper"
+ROOT_USER, ROOT_PASSWORD = "root", "secret of root"
+"""Whom the tests are, where there are accounts."""
 
 
 class MongoDouble(Service):
     """One on a port of 127.0.0.1."""
 
-    def __init__(self, *, replica_set: str = "", auth: bool = False) -> None:
+    def __init__(self, *, replica_set: str = "", auth: bool = False, only: Sequence[str] = ()) -> None:
+        """``only``: the databases on which the account of containers has rights."""
         super().__init__("mo.", pwd.getpwuid(os.geteuid()))
+        self._only = only
         self.port = free_port()
         self.replica_set = replica_set
         self.auth = auth
@@ -38,10 +42,10 @@ class MongoDouble(Service):
         return {"type": "mongo-database", "mongoPort": str(self.port), **account}
 
     def start(self) -> Self:
-        account = {"user": USER, "password": PASSWORD} if self.auth else {}
+        accounts = {USER: (PASSWORD, self._only), ROOT_USER: (ROOT_PASSWORD, ())} if self.auth else {}
         argv = [sys.executable, "-m", "tests.plugins.servers.mongo_double", str(self.port), self.replica_set]
         self._launch(
-            argv, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, settings=json.dumps(account).encode()
+            argv, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, settings=json.dumps(accounts).encode()
         )
         return self
 
@@ -62,5 +66,5 @@ class MongoDouble(Service):
 
     def client(self) -> MongoClient[dict[str, Any]]:
         """Of the tests' own: to be closed."""
-        account: dict[str, Any] = {"username": USER, "password": PASSWORD} if self.auth else {}
+        account: dict[str, Any] = {"username": ROOT_USER, "password": ROOT_PASSWORD} if self.auth else {}
         return MongoClient("127.0.0.1", self.port, directConnection=True, retryWrites=False, **account)

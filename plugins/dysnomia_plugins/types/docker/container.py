@@ -27,6 +27,10 @@ IMAGE, CONTAINER, STARTED = "docker-image", "docker-container", "docker-started"
 """Written in journals, of jobs before an upgrade too: not to be renamed."""
 LABEL = "dysnomia-tui.job"
 """Of the containers that a job makes: its tag. Nothing else that has their name is taken back."""
+READABLE = (
+    "in *-docker-createparams could be read by every user of this machine while the container is created: Docker takes"
+    " it from no file (options of logs can stand in daemon.json)"
+)
 SETTLE = 0.5
 """Seconds in which a container that was started must not have failed."""
 LOOK = 0.1
@@ -67,7 +71,10 @@ class DockerContainer(Plugin):
         if before is None:
             ctx.journal.step(CONTAINER, name=spec.name, job=ctx.tag)
             ctx.progress.log(f"create {spec.name}")
-            _asking(ctx).run(*creation.words, timeout=None, env=creation.variables, stdin=creation.lines)
+            if creation.readable:
+                ctx.progress.log(f"WARNING: {', '.join(creation.readable)} {READABLE}")
+            with creation.command() as words:
+                _asking(ctx).run(*words, timeout=None, env=creation.variables, stdin=creation.lines)
         elif before.image != docker.image(spec.tag):
             ctx.progress.log(
                 f"WARNING: {spec.name} is there already, and was made of another image than {spec.tag} is now:"

@@ -5,6 +5,7 @@ The UUID that a server gave a collection is left out, indexes are in the order o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,7 @@ class Definition:
         if len(data) > _MOST:
             raise PluginError(f"the definition of {named!r} is longer than {_MOST >> 20} MiB", "check the snapshot")
         try:
-            parts = json_util.loads(data.decode("utf-8"), json_options=CANONICAL_JSON_OPTIONS)
+            parts = json.loads(data.decode("utf-8"), object_hook=_value)
         except (ValueError, TypeError, KeyError, BSONError, RecursionError) as error:
             raise PluginError(f"the definition of {named!r} is not JSON ({error})", "check the snapshot") from error
         if not isinstance(parts, dict):
@@ -66,14 +67,32 @@ class Definition:
 
     @property
     def to_be_made(self) -> list[dict[str, Any]]:
-        """Its indexes but that which every collection has."""
-        return [dict(one) for one in self.indexes if one.get("name") != _ID_INDEX]
+        """Its indexes but those that it is made with: of ``_id``, or that by which it is clustered."""
+        return [dict(one) for one in self.indexes if one.get("name") != _ID_INDEX and not one.get("clustered")]
 
     def written(self) -> bytes:
         """As the file has it."""
         kind = "view" if self.is_view else "collection"
         parts = {"options": self.options, "indexes": self.indexes, "collectionName": self.name, "type": kind}
         return canonical(parts).encode("utf-8", "backslashreplace") + b"\n"
+
+    def readable(self) -> bytes:
+        """The same. Raises PluginError where that would be read as something else."""
+        written = self.written()
+        if Definition.read(written, self.name).written() != written:
+            raise PluginError(
+                f"the options of {self.name!r} hold what is another value as JSON, and could not be restored",
+                "leave keys as $minKey or $oid out of its validator or pipeline",
+            )
+        return written
+
+
+def _value(parts: dict[str, Any]) -> Any:
+    """A value of extended JSON: MongoDB's operator ``$regex``, which validators and views use, stays one, though
+    regular expressions were once written in that way."""
+    if "$regex" in parts:
+        return parts
+    return json_util.object_hook(parts, CANONICAL_JSON_OPTIONS)
 
 
 def check_collection(name: str) -> str:

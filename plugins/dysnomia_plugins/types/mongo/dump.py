@@ -128,9 +128,10 @@ class _Dumper:
 
 
 def write_definition(definition: Definition, sink: ContentSink) -> None:
-    """One section: of a view all that it is."""
+    """One section: of a view all that it is. Raises PluginError."""
+    written = definition.readable()
     sink.begin_section(VIEW if definition.is_view else DEFINITION, definition.name, Form.TEXT)
-    sink.write(definition.written())
+    sink.write(written)
     sink.end_section()
 
 

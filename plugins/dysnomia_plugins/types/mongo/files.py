@@ -12,6 +12,7 @@ from dysnomia_plugins.errors import PluginError
 
 DOCUMENTS, DEFINITION = ".bson", ".metadata.json"
 _OF_THE_DUMP = frozenset({"prelude.json", "oplog.bson"})
+"""But ``oplog.bson`` is of a collection of that name where it has a definition."""
 _PLAIN = re.compile(r"[A-Za-z0-9_. $~@+=,()-]")
 _LONGEST, _KEPT = 180, 120
 
@@ -47,9 +48,10 @@ def files_of(names: Iterable[str]) -> list[Files]:
     Raises PluginError for any others."""
     by_base: dict[str, dict[str, str]] = {}
     folders = set()
+    names = list(names)
     for name in names:
         folder, _, base = name.rpartition("/")
-        if base in _OF_THE_DUMP:
+        if base in _OF_THE_DUMP and f"{name.removesuffix(DOCUMENTS)}{DEFINITION}" not in names:
             continue
         folders.add(folder)
         kind = next((end for end in (DEFINITION, DOCUMENTS) if base.endswith(end)), "")

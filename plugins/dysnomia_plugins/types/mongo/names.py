@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from dysnomia_plugins.errors import NotSafe
 
 OURS = "dysnomia_"
 """Begins the names of collections that jobs make."""
+_MADE_BY_A_JOB = re.compile(f"{OURS}[0-9a-f]{{8}}_")
+"""With the beginning of a store's id: operators may call theirs ``dysnomia_…`` as well."""
 LONGEST = 255
 """Bytes of a database's and a collection's name with the dot between them, since MongoDB 4.4."""
 _SERVERS = frozenset({"admin", "config", "local"})
@@ -21,5 +25,10 @@ def check_database(name: str) -> str:
     return name
 
 
+def is_readable(collection: str) -> bool:
+    """False of a name that MongoDB allows, and PyMongo refuses."""
+    return ".." not in collection and not collection.endswith(".")
+
+
 def is_ours(collection: str) -> bool:
-    return collection.startswith(OURS)
+    return _MADE_BY_A_JOB.match(collection) is not None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.types.mongo.definitions import Definition
-from dysnomia_plugins.types.mongo.names import LONGEST, check_database, is_ours
+from dysnomia_plugins.types.mongo.names import LONGEST, check_database, is_ours, is_readable
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -68,6 +68,11 @@ class Spot:
             raise PluginError(
                 f"{self.database}.{name} is of the kind {kind!r}, which this type cannot snapshot",
                 "take it elsewhere, or snapshot the database by mongodump",
+            )
+        if not is_readable(name):
+            raise PluginError(
+                f"{self.database}.{name} has a name that PyMongo does not read",
+                "rename it: two dots, or one at its end",
             )
         options = info.get("options", {})
         if kind == "view":

@@ -9,7 +9,7 @@ from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.toolkit.findings import of_snapshot
 from dysnomia_plugins.types.mongo.definitions import Definition
 from dysnomia_plugins.types.mongo.dump import at_once
-from dysnomia_plugins.types.mongo.names import LONGEST
+from dysnomia_plugins.types.mongo.names import LONGEST, is_readable
 from dysnomia_plugins.types.mongo.places import Spot
 from dysnomia_plugins.types.mongo.server import About, Server
 from dysnomia_plugins.types.mongo.source import of_stored
@@ -93,6 +93,12 @@ def _of_live(spot: Spot, place: str, client: MongoClient[dict[str, Any]]) -> Ite
     long = Spot.of(place).too_long([str(info["name"]) for info in infos])
     if long:
         yield Finding(Severity.BLOCKER, f"{_too_long(long)}: restore a copy into another database")
+    unread = [str(info["name"]) for info in infos if not is_readable(str(info["name"]))]
+    if unread:
+        text = (
+            f"{unread[0]} has a name that PyMongo does not read, and cannot be set aside: restore a copy, or rename it"
+        )
+        yield Finding(Severity.BLOCKER, text)
     others = [str(info["name"]) for info in infos if info.get("type", "collection") not in ("collection", "view")]
     if others:
         text = f"{others[0]} is a collection of a kind that cannot be set aside (a time series): restore a copy"

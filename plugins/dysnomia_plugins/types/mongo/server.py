@@ -86,7 +86,7 @@ class Server:
         try:
             made: MongoClient[dict[str, Any]] = MongoClient(
                 self.socket or self.host, None if self.socket else self.port, directConnection=True, retryWrites=False,
-                retryReads=False, appname="dysnomia-tui", tz_aware=True, **options,
+                retryReads=False, appname="dysnomia-tui", tz_aware=True, datetime_conversion="DATETIME_AUTO", **options,
             )  # fmt: skip
         except (ConfigurationError, ValueError) as error:
             raise PluginError(

@@ -13,9 +13,10 @@ collections, views, SCRAM-SHA-256 of RFC 7677), and was never compared with a mo
   by fields or ``$natural``, batches and getMore; killCursors; count; aggregate, which counts and does nothing else
 - a collection's collation of strength 1 or 2: ``_id`` and sort take no notice of case
 - ``readConcern: snapshot`` where it was told that it is of a replica set, with ``atClusterTime``
-- one account with every right, by SCRAM-SHA-256
+- accounts by SCRAM-SHA-256: with every right, or with ``readWrite`` and ``dbAdmin`` on some databases
+- that a collection is clustered, or a time series: what it says of them, and nothing of what they are
 
-What it does not: transactions, oplog, change streams, TTL (nothing expires), text and geo searches, roles, time
-series, sharding, TLS, compression, JSON schemas (a validator is a filter), files: what it holds is gone with it.
+What it does not: transactions, oplog, change streams, TTL (nothing expires), text and geo searches, other
+roles, sharding, TLS, compression, JSON schemas (a validator is a filter), files: what it holds is gone with it.
 SIGUSR1 closes its port and all connections, SIGUSR2 opens it again.
 """

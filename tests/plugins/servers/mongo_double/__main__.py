@@ -1,4 +1,4 @@
-"""The double as a process: ``python -m tests.plugins.servers.mongo_double PORT [REPLICA_SET]``; account on stdin."""
+"""The double as a process: ``python -m tests.plugins.servers.mongo_double PORT [REPLICA_SET]``; accounts on stdin."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Port:
                 threading.Thread(target=self._serve, args=(way,), daemon=True).start()
 
     def _serve(self, way: socket.socket) -> None:
-        client = Client(known=not self._double.user)
+        client = Client(known=not self._double.accounts)
         with suppress(OSError), way:
             while True:
                 size, number, _, kind = HEAD.unpack(exactly(way, HEAD.size))
@@ -121,10 +121,10 @@ class Port:
 
 def main() -> None:
     port, replica_set = int(sys.argv[1]), "".join(sys.argv[2:3])
-    account = json.loads(sys.stdin.read() or "{}")
+    accounts = json.loads(sys.stdin.read() or "{}")
     signals = {signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    here = Port(port, Double(replica_set, **account))
+    here = Port(port, Double(replica_set, accounts))
     here.open()
     doing: dict[int, Callable[[], None]] = {signal.SIGUSR1: here.close, signal.SIGUSR2: here.open}
     while (got := signal.sigwait(signals)) != signal.SIGTERM:

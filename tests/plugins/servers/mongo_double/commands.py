@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from bson.raw_bson import RawBSONDocument
 
 from tests.plugins.servers.mongo_double.scram import Login
 from tests.plugins.servers.mongo_double.store import NOT_FOUND, Collection, Databases, Refused
-from tests.plugins.servers.mongo_double.values import at, changed, key_of
+from tests.plugins.servers.mongo_double.values import at, changed, decoded, key_of, lazy
 
 Document = dict[str, Any]
 VERSION = "7.0.0-double"
@@ -30,6 +30,11 @@ class Client:
 
     known: bool
     login: Login | None = None
+    databases: Sequence[str] = ()
+    """Those on which it has rights; all where none are named."""
+
+    def may(self, database: str) -> bool:
+        return not self.databases or database in self.databases
 
 
 @dataclass
@@ -37,8 +42,8 @@ class Double:
     """A server."""
 
     replica_set: str = ""
-    user: str = ""
-    password: str = ""
+    accounts: Mapping[str, tuple[str, Sequence[str]]] = field(default_factory=dict)
+    """By name: a password, and the databases on which the account has rights (all where none are named)."""
     data: Databases = field(default_factory=Databases)
     cursors: dict[int, tuple[str, Iterator[bytes]]] = field(default_factory=dict)
     moments: dict[Timestamp, Databases] = field(default_factory=dict)
@@ -53,9 +58,19 @@ class Double:
             known = COMMANDS.get(name)
             if known is None:
                 raise Refused(59, f"no such command: '{name}'")
+            self._allow(client, name, command)
             return {**known(self, client, command), "ok": 1.0}
         except Refused as error:
             return {"ok": 0.0, "errmsg": error.text, "code": error.code}
+
+    def _allow(self, client: Client, name: str, command: Document) -> None:
+        """Raises Refused where an account lacks the right."""
+        if name in _FREE or name == "listDatabases":
+            return
+        meant = {str(command[key]).partition(".")[0] for key in ("renameCollection", "to") if key in command}
+        for database in meant or {str(command["$db"])}:
+            if not client.may(database):
+                raise Refused(13, f"not authorized on {database} to execute command {{ {name}: 1 }}")
 
     # The server itself.
 
@@ -76,13 +91,15 @@ class Double:
         return {"version": VERSION, "versionArray": [7, 0, 0, 0]}
 
     def sasl_start(self, client: Client, command: Document) -> Document:
-        client.login = Login(self.user, self.password)
+        client.login = Login({user: password for user, (password, _) in self.accounts.items()})
         said = client.login.begin(bytes(command["payload"])) if command["mechanism"] == "SCRAM-SHA-256" else None
         return self._said(said)
 
     def sasl_continue(self, client: Client, command: Document) -> Document:
         said = client.login.end(bytes(command["payload"])) if client.login is not None else None
         client.known = said is not None
+        if client.known and client.login is not None:
+            client.databases = self.accounts[client.login.user][1]
         return {**self._said(said), "done": True}
 
     def _said(self, said: bytes | None) -> Document:
@@ -93,7 +110,8 @@ class Double:
     # Databases and collections.
 
     def list_databases(self, client: Client, command: Document) -> Document:
-        return {"databases": [{"name": name, "sizeOnDisk": 1, "empty": False} for name in sorted(self.data.by_name)]}
+        names = filter(client.may, sorted(self.data.by_name))
+        return {"databases": [{"name": name, "sizeOnDisk": 1, "empty": False} for name in names]}
 
     def drop_database(self, client: Client, command: Document) -> Document:
         self.data.by_name.pop(command["$db"], None)
@@ -116,7 +134,8 @@ class Double:
         if one.is_view:
             return {"name": name, "type": "view", "options": one.options, "info": {"readOnly": True}}
         info = {"readOnly": False, "uuid": one.uuid}
-        return {"name": name, "type": "collection", "options": one.options, "info": info, "idIndex": one.indexes[0]}
+        kind = "timeseries" if "timeseries" in one.options else "collection"
+        return {"name": name, "type": kind, "options": one.options, "info": info, "idIndex": one.indexes[0]}
 
     def create(self, client: Client, command: Document) -> Document:
         options = {name: value for name, value in command.items() if name not in _NOT_OPTIONS}
@@ -176,7 +195,7 @@ class Double:
         done, made = 0, []
         for number, one in enumerate(command["updates"]):
             found, documents = self.data.reading(command["$db"], command["update"], one["q"])
-            old = [bson.decode(raw) for raw in documents][: None if one.get("multi") else 1]
+            old = [decoded(raw) for raw in documents][: None if one.get("multi") else 1]
             if not old and one.get("upsert"):
                 found = self.data.writable(command["$db"], command["update"])
                 new = changed({**one["q"]}, one["u"])
@@ -192,7 +211,7 @@ class Double:
         for one in command["deletes"]:
             found, documents = self.data.reading(command["$db"], command["delete"], one["q"])
             for raw in list(documents)[: one["limit"] or None]:
-                found.remove(found.key(bson.decode(raw)["_id"]))
+                found.remove(found.key(decoded(raw)["_id"]))
                 done += 1
         return {"n": done}
 
@@ -290,9 +309,9 @@ def _sorted(documents: Iterator[bytes], wanted: Mapping[str, int], *, fold: bool
 
 def _value(raw: bytes, name: str) -> Any:
     if "." in name:
-        return at(bson.decode(raw), name)
-    value = RawBSONDocument(raw).get(name)
-    return bson.decode(raw)[name] if isinstance(value, RawBSONDocument) else value
+        return at(decoded(raw), name)
+    value = lazy(raw).get(name)
+    return decoded(raw)[name] if isinstance(value, RawBSONDocument) else value
 
 
 COMMANDS: Mapping[str, Callable[[Double, Client, Document], Document]] = {

@@ -1,4 +1,4 @@
-"""SCRAM-SHA-256 as a server speaks it (RFC 5802, RFC 7677), for one account."""
+"""SCRAM-SHA-256 as a server speaks it (RFC 5802, RFC 7677)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 ROUNDS = 4096
@@ -19,8 +20,10 @@ def _mac(key: bytes, text: bytes) -> bytes:
 class Login:
     """One conversation."""
 
-    user: str
-    password: str
+    passwords: Mapping[str, str]
+    """Of all accounts."""
+    user: str = ""
+    """Whose it is, when it has begun."""
     _first: bytes = b""
     _said: bytes = b""
     _salt: bytes = b""
@@ -29,7 +32,8 @@ class Login:
         """The server's first message; None for another user."""
         self._first = payload.removeprefix(b"n,,")
         fields = dict(part.split(b"=", 1) for part in self._first.split(b","))
-        if fields[b"n"].decode() != self.user:
+        self.user = fields[b"n"].decode()
+        if self.user not in self.passwords:
             return None
         self._salt = os.urandom(16)
         nonce = fields[b"r"] + base64.b64encode(os.urandom(18))
@@ -39,7 +43,7 @@ class Login:
     def end(self, payload: bytes) -> bytes | None:
         """The server's last message; None for a wrong password."""
         without, _, proof = payload.rpartition(b",p=")
-        salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(), self._salt, ROUNDS)
+        salted = hashlib.pbkdf2_hmac("sha256", self.passwords[self.user].encode(), self._salt, ROUNDS)
         known = hashlib.sha256(_mac(salted, b"Client Key")).digest()
         whole = b",".join((self._first, self._said, without))
         client = bytes(a ^ b for a, b in zip(base64.b64decode(proof), _mac(known, whole), strict=True))

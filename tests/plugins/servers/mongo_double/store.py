@@ -12,10 +12,10 @@ import bson
 from bson import Binary, ObjectId, Timestamp
 from bson.raw_bson import RawBSONDocument
 
-from tests.plugins.servers.mongo_double.values import Key, at, key_of, matches
+from tests.plugins.servers.mongo_double.values import Key, at, decoded, key_of, lazy, matches
 
 LONGEST = 255
-EXISTS, NOT_FOUND, ON_A_VIEW, BAD_NAME, DUPLICATE, INVALID = 48, 26, 166, 73, 11000, 121
+EXISTS, NOT_FOUND, ON_A_VIEW, BAD_NAME, DUPLICATE, INVALID, INVALID_INDEX = 48, 26, 166, 73, 11000, 121, 197
 
 
 class Refused(Exception):
@@ -41,7 +41,10 @@ class Collection:
     def __post_init__(self) -> None:
         if not self.is_view:
             collation = {"collation": self.options["collation"]} if "collation" in self.options else {}
-            self.indexes.append({"v": 2, "key": {"_id": 1}, "name": "_id_", **collation})
+            clustered = (
+                {**self.options["clusteredIndex"], "clustered": True} if "clusteredIndex" in self.options else {}
+            )
+            self.indexes.append({"v": 2, "key": {"_id": 1}, "name": "_id_", **collation, **clustered})
 
     @property
     def is_view(self) -> bool:
@@ -60,11 +63,11 @@ class Collection:
         key = self.key(identity)
         if new and key in self.documents:
             raise Refused(DUPLICATE, f"E11000 duplicate key error dup key: {{ _id: {identity!r} }}")
-        if validate and "validator" in self.options and not matches(bson.decode(raw), self.options["validator"]):
+        if validate and "validator" in self.options and not matches(decoded(raw), self.options["validator"]):
             raise Refused(INVALID, "Document failed validation")
         unique = [one for one in self.indexes if one.get("unique")]
         if unique:
-            self._hold(unique, bson.decode(raw), key)
+            self._hold(unique, decoded(raw), key)
         self.size += len(raw) - len(self.documents.get(key, b""))
         self.documents[key] = raw
         self._cap()
@@ -73,7 +76,7 @@ class Collection:
         for index in unique:
             wanted = [self.key(at(document, name)) for name in index["key"]]
             for other, raw in self.documents.items():
-                if other != key and [self.key(at(bson.decode(raw), name)) for name in index["key"]] == wanted:
+                if other != key and [self.key(at(decoded(raw), name)) for name in index["key"]] == wanted:
                     raise Refused(DUPLICATE, f"E11000 duplicate key error index: {index['name']}")
 
     def _cap(self) -> None:
@@ -87,12 +90,12 @@ class Collection:
         self.size -= len(self.documents.pop(key))
 
     def make_index(self, index: dict[str, Any]) -> None:
+        if index.get("clustered"):
+            raise Refused(INVALID_INDEX, "Cannot create a clustered index on a collection that is there")
         if any(one["name"] == index["name"] for one in self.indexes):
             return
         if index.get("unique"):
-            seen = [
-                tuple(self.key(at(bson.decode(raw), name)) for name in index["key"]) for raw in self.documents.values()
-            ]
+            seen = [tuple(self.key(at(decoded(raw), name)) for name in index["key"]) for raw in self.documents.values()]
             if len(set(seen)) != len(seen):
                 raise Refused(DUPLICATE, f"E11000 duplicate key error index: {index['name']}")
         self.indexes.append({"v": 2, **index})
@@ -100,12 +103,12 @@ class Collection:
 
 def stored(raw: bytes) -> tuple[bytes, Any]:
     """A document as the server keeps it, and its ``_id``."""
-    lazy = RawBSONDocument(raw)
-    names = list(lazy)
-    empty = [name for name in names if name != "_id" and lazy[name] == Timestamp(0, 0)] if b"\x11" in raw else []
+    fields = lazy(raw)
+    names = list(fields)
+    empty = [name for name in names if name != "_id" and fields[name] == Timestamp(0, 0)] if b"\x11" in raw else []
     if names[:1] == ["_id"] and not empty:
-        return raw, lazy["_id"] if not isinstance(lazy["_id"], RawBSONDocument) else bson.decode(raw)["_id"]
-    document = bson.decode(raw)
+        return raw, fields["_id"] if not isinstance(fields["_id"], RawBSONDocument) else decoded(raw)["_id"]
+    document = decoded(raw)
     identity = document.pop("_id", None) if "_id" in document else ObjectId()
     for name in empty:
         document[name] = Timestamp(int(time.time()), 1)
@@ -186,12 +189,10 @@ class Databases:
         if found.is_view:
             under, documents = self.reading(database, found.options["viewOn"], {})
             stages = [stage["$match"] for stage in found.options["pipeline"] if "$match" in stage]
-            return under, (raw for raw in documents if all(matches(bson.decode(raw), one) for one in (*stages, wanted)))
+            return under, (raw for raw in documents if all(matches(decoded(raw), one) for one in (*stages, wanted)))
         if not wanted:
             return found, iter(list(found.documents.values()))
         if list(wanted) == ["_id"] and not isinstance(wanted["_id"], Mapping):
             raw = found.documents.get(found.key(wanted["_id"]))
             return found, iter([] if raw is None else [raw])
-        return found, (
-            raw for raw in list(found.documents.values()) if matches(bson.decode(raw), wanted, fold=found.fold)
-        )
+        return found, (raw for raw in list(found.documents.values()) if matches(decoded(raw), wanted, fold=found.fold))

@@ -7,13 +7,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from bson import Binary, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
+import bson
+from bson import Binary, Code, CodecOptions, DatetimeMS, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from bson.codec_options import DatetimeConversion
+from bson.raw_bson import RawBSONDocument
 
 Key = tuple[Any, ...]
 MISSING: Key = (2,)
+_EPOCH = datetime(1970, 1, 1)
+_LENIENT: Mapping[str, Any] = {
+    "unicode_decode_error_handler": "backslashreplace", "datetime_conversion": DatetimeConversion.DATETIME_AUTO
+}  # fmt: skip
+_WHOLE: CodecOptions[dict[str, Any]] = CodecOptions(dict, **_LENIENT)
+_LAZY: CodecOptions[RawBSONDocument] = CodecOptions(RawBSONDocument, **_LENIENT)
+
+
+def decoded(raw: bytes) -> dict[str, Any]:
+    """A document, to look into it: whatever date or text it has."""
+    return bson.decode(raw, _WHOLE)
+
+
+def lazy(raw: bytes) -> RawBSONDocument:
+    """The same with what is inside it undecoded."""
+    return RawBSONDocument(raw, _LAZY)
 
 
 def key_of(value: Any, *, fold: bool = False) -> Key:  # noqa: C901  # one line a type
@@ -26,6 +45,8 @@ def key_of(value: Any, *, fold: bool = False) -> Key:  # noqa: C901  # one line 
         return (9, value)
     if isinstance(value, Decimal128):
         value = value.to_decimal()
+    if isinstance(value, Code):
+        return (12, "", str(value), str(value.scope))
     if isinstance(value, str):
         return (4, value.casefold() if fold else value)
     if isinstance(value, Mapping):
@@ -37,11 +58,13 @@ def key_of(value: Any, *, fold: bool = False) -> Key:  # noqa: C901  # one line 
     if isinstance(value, ObjectId):
         return (8, value.binary)
     if isinstance(value, datetime):
-        return (10, value.timestamp())
+        return (10, (value.replace(tzinfo=None) - _EPOCH) / timedelta(milliseconds=1))
+    if isinstance(value, DatetimeMS):
+        return (10, int(value))
     if isinstance(value, Timestamp):
         return (11, value.time, value.inc)
     if isinstance(value, Regex):
-        return (12, str(value.pattern), value.flags)
+        return (11.5, str(value.pattern), value.flags)
     if isinstance(value, MaxKey):
         return (13,)
     if isinstance(value, float) and math.isnan(value):
