@@ -159,7 +159,7 @@ class DysnomiaApp(TypingAhead):
     def _resumed(self, _app: App[Any]) -> None:
         """Paint all of it: the terminal comes back empty, and Textual paints only what has changed since."""
         if self.is_open:
-            self.refresh(layout=True)
+            self.paint_all()
 
     @on(Answered)
     def _answered(self, message: Answered) -> None:

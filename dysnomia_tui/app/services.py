@@ -74,6 +74,9 @@ class Services(Protocol):
     def look_again(self) -> None:
         """Read everything again."""
 
+    def paint_all(self) -> None:
+        """Write the whole screen, whatever is believed to stand there."""
+
     def next_alarm(self) -> None:
         """Put the cursor on the next thing that needs a person, on the main screen."""
 

@@ -44,6 +44,8 @@ class Watched:
         self.started = time.perf_counter()
         self.came = self.started
         """When the last of what it has written was read; what the emulator then does with it is no part of a key."""
+        self.taken = 0
+        """Bytes that it has written."""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             try:
@@ -61,6 +63,7 @@ class Watched:
         except OSError:
             return False
         self.came = time.perf_counter()
+        self.taken += len(data)
         self._stream.feed(data)
         return bool(data)
 

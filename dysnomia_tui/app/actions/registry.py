@@ -92,7 +92,13 @@ _EVERYWHERE = (
     _a("messages", "L", "Messages", "What was said since the start, newest first.", "everywhere"),
     _a("suspend", "ctrl+z", "Suspend", "Go back to the shell: fg comes back here. Jobs go on.", "everywhere"),
     _a("hosts", "M", "Hosts", "Other machines with this program, and which of them need a person.", "everywhere"),
-    _a("refresh", "ctrl+l f5", "Look again", "Read the store, the configuration and the servers again.", "everywhere"),
+    _a(
+        "refresh",
+        "ctrl+l f5",
+        "Look again",
+        "Read the store, the configuration and the servers again, and paint the whole screen.",
+        "everywhere",
+    ),
     _a("back", "escape", "Back", "Take back the filter, the order, the marks, or close this screen.", "everywhere"),
     _a("quit", "q", "Close", "Close this screen; on the main screen, quit (jobs go on).", "everywhere", footer="quit"),
 )

@@ -239,6 +239,7 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
         self.services.go.hosts()
 
     def act_refresh(self) -> None:
+        self.services.paint_all()
         self.services.look_again()
 
     def act_back(self) -> None:

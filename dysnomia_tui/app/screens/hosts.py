@@ -219,6 +219,7 @@ class HostsScreen(DysnomiaScreen):
         self._look(self._meant())
 
     def act_refresh(self) -> None:
+        self.services.paint_all()
         self._look([row.host for row in self._rows.values()])
         self.services.notify("asking every host again", timeout=1.5)
 

@@ -11,18 +11,19 @@ from __future__ import annotations
 import asyncio
 
 from textual import events
-from textual.app import App
 from textual.dom import DOMNode
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widgets import Input
+
+from dysnomia_tui.app.terminal.painted import PaintsChanges
 
 PATIENCE = 3.0
 """Seconds that a key waits at most for the one before it: long, for on a loaded machine a key that did not wait would
 act on the wrong screen."""
 
 
-class TypingAhead(App[str]):
+class TypingAhead(PaintsChanges):
     """An app whose keys keep their order."""
 
     async def on_event(self, event: events.Event) -> None:
