@@ -21,13 +21,18 @@ def test_each_setting_says_where_it_comes_from(
     monkeypatch.delenv("DYSNOMIA_MODULES_PATH", raising=False)
     monkeypatch.setattr("sys.argv", ["dysnomia-tui", "config", "show"])
     assert command.main() == 0
-    lines = dict(line.split(" = ", 1) for line in capfd.readouterr().out.splitlines())
+    out = capfd.readouterr().out.splitlines()
+    lines = dict(line.split(" = ", 1) for line in out if not line.startswith("#"))
+    assert all(" # " in line for line in lines.values()), "each has an origin"
     assert lines["labels"] == f"TEST    # {config}, line 2"
     assert lines["collect_mode"].startswith("review")
     assert f"{config}, line 4" in lines["collect_mode"]
     assert lines["statedir"].endswith("# DYSNOMIA_STATEDIR")
     assert lines["modules_path"].endswith("# default")
-    assert lines["files"] == str(config)
+    assert f"# read: {config}" in out
+    assert lines["grace"].startswith("1w "), "as config.toml has it"
+    assert lines["read_only"].startswith("false ")
+    assert lines["hosts"].startswith("not set ")
 
 
 def test_of_two_files_both_are_named_the_general_first() -> None:
