@@ -78,7 +78,7 @@ class Creation:
         if not self.labels:
             yield (*self.words, *self.last)
             return
-        with open(os.memfd_create("labels"), "w+b") as file:  # noqa: PTH123 (in memory)
+        with os.fdopen(os.memfd_create("labels"), "w+b") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(self.labels)
             file.flush()
