@@ -31,7 +31,7 @@ class Kernel:
 @pytest.fixture(params=["as it is", "without renameat2"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "without renameat2":
-        monkeypatch.setattr("dysnomia_store.disk.syscalls.ctypes.CDLL", Kernel)
+        monkeypatch.setattr("ctypes.CDLL", Kernel)
 
 
 @pytest.mark.usefixtures("kernel")
