@@ -18,6 +18,7 @@ from tests.plugins.servers.mariadb import MariadbServer
 
 pytestmark = [
     pytest.mark.server,
+    pytest.mark.worlds,
     pytest.mark.xdist_group("applications"),
     pytest.mark.skipif(os.geteuid() != 0, reason="the table looks below /srv, where root alone may install"),
 ]

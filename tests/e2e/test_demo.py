@@ -107,6 +107,7 @@ def test_it_is_the_same_on_every_machine(generations: Generations, tmp_path: Pat
         assert [one.id for one in store.generations(key)] == [one.id for one in generations[key]]
 
 
+@pytest.mark.worlds
 def test_it_is_made_at_any_time_of_day(tmp_path: Path) -> None:
     for now in (NOW.replace(hour=23, minute=59, second=59), NOW.replace(hour=0))[: often(2, 1)]:
         assert build.make(tmp_path / f"{now:%H}", now=now)

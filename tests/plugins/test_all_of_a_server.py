@@ -77,10 +77,10 @@ class Machine:
         return self("dysnomia-containers", "--snapshot", exits=exits)
 
 
-HOSTILE_SERVERS = [pytest.param(name, marks=pytest.mark.worlds) for name in ("postgresql-hostile", "mariadb-hostile")]
+OTHERS = [pytest.param(name, marks=pytest.mark.worlds) for name in ("mariadb", "postgresql-hostile", "mariadb-hostile")]
 
 
-@pytest.fixture(scope="module", params=["postgresql", "mariadb", *HOSTILE_SERVERS])
+@pytest.fixture(scope="module", params=["postgresql", *OTHERS])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """One that no other test puts databases on."""
     made: Mapping[str, Callable[[], Server]] = {
