@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import io
 import os
 import shutil
@@ -14,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_base.ownership import may_hold_ours
 from dysnomia_base.sizes import size
 from dysnomia_tui.cli.shared.output import put_out, say, visible
@@ -145,7 +145,7 @@ def _unpacked(stream: BinaryIO, folder: Path) -> int:
             count = 0  # tar ended first, and says why
         stderr = child.stderr.read().decode(errors="replace").strip()
     if child.returncode:
-        full = next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in stderr), None)
+        full = next((number for number in NO_SPACE if os.strerror(number) in stderr), None)
         if full is not None:
             raise OSError(full, os.strerror(full), os.fspath(folder.parent))
         raise EngineError(f"tar ended with status {child.returncode}: {visible(stderr)[:500]}", "nothing was kept")

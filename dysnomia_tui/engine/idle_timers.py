@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dysnomia_base.records import dataclass
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.records import Alarm
-from dysnomia_tui.engine.schedule import BOOTED, SYSTEM, TASKS, systemctl
+from dysnomia_tui.engine.schedule import BOOTED, SYSTEM, TASKS, is_masked, systemctl
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -23,7 +23,6 @@ PATIENCE = 2.0
 """Seconds that systemd has for its answer; then nothing is known of it."""
 TOLD = ("Id", "LoadState", "ActiveState")
 WANTED = "timers.target.wants"
-MASK = "/dev/null"
 WRITE = "dysnomia-tui schedule --write"
 DISABLED = "is disabled, and does not run any more, or not after a reboot"
 
@@ -63,7 +62,7 @@ def _is_for_another(folder: Path, statedir: Path) -> bool:
     """Whether the units there name another state directory."""
     for task in TASKS:
         try:
-            text = (folder / f"dysnomia-tui-{task.name}.service").read_text("utf-8", "surrogateescape")
+            text = (folder / task.service).read_text("utf-8", "surrogateescape")
         except OSError:
             continue
         named = text.replace("%%", "%").replace("$$", "$").partition("DYSNOMIA_STATEDIR=")[2].partition("\n")[0]
@@ -77,7 +76,7 @@ def seen_in(folder: Path) -> Iterator[IdleTimer]:
     for unit in _units():
         timer = f"{folder}/{unit}"
         wanted = os.path.lexists(f"{folder}/{WANTED}/{unit}")
-        if _leads_to(timer) == MASK:
+        if is_masked(timer):
             if os.path.lexists(timer.replace(".timer", ".service")):
                 yield IdleTimer(unit, "is masked, and starts nothing", f"{command} unmask {unit}; {WRITE}")
         elif os.path.exists(timer):  # noqa: PTH110 (as above)
@@ -88,14 +87,7 @@ def seen_in(folder: Path) -> Iterator[IdleTimer]:
 
 
 def _units() -> Iterator[str]:
-    return (f"dysnomia-tui-{task.name}.timer" for task in TASKS)
-
-
-def _leads_to(link: str) -> str:
-    try:
-        return os.readlink(link)
-    except OSError:
-        return ""
+    return (task.timer for task in TASKS)
 
 
 class Asked:

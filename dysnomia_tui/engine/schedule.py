@@ -6,6 +6,7 @@ nothing else is overwritten or removed.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,10 @@ from dysnomia_tui.engine.errors import EngineError, Exit
 
 MARK = "# Written by dysnomia-tui schedule: change config.toml and write it again."
 SYSTEM = Path("/etc/systemd/system")
+UNIT = "dysnomia-tui-"
+"""Begins the names of our units."""
+MASK = "/dev/null"
+"""Where systemd leads the file of a unit that is masked."""
 BOOTED = Path("/run/systemd/system")
 """There where systemd runs the machine (sd_booted(3))."""
 SERVERS = ("postgresql.service", "mariadb.service", "mysql.service", "redis-server.service", "redis.service")
@@ -48,6 +53,15 @@ class Task:
     """When, where config.toml does not say; ``""`` for never."""
     fine: tuple[int, ...] = ()
     """Exit codes besides 0 that are no failure."""
+
+    @property
+    def timer(self) -> str:
+        """The file of its timer, in a folder of units."""
+        return f"{UNIT}{self.name}.timer"
+
+    @property
+    def service(self) -> str:
+        return f"{UNIT}{self.name}.service"
 
 
 TASKS = (
@@ -84,7 +98,7 @@ class Timer:
 
     @property
     def unit(self) -> str:
-        return f"dysnomia-tui-{self.task.name}.timer"
+        return self.task.timer
 
 
 def timers(settings: Settings, bin_folder: Path, environ: Mapping[str, str]) -> tuple[Timer, ...]:
@@ -100,7 +114,7 @@ def timers(settings: Settings, bin_folder: Path, environ: Mapping[str, str]) -> 
 def _units(
     task: Task, when: str, settings: Settings, bin_folder: Path, environ: Mapping[str, str]
 ) -> Iterator[UnitFile]:
-    name = f"dysnomia-tui-{task.name}"
+    name = f"{UNIT}{task.name}"
     program, *arguments = task.words
     command = " ".join(_quoted(word) for word in (str(bin_folder / program), *arguments))
     service = [
@@ -136,7 +150,7 @@ def is_daily(settings: Settings, folder: Path) -> bool:
     when = settings.schedule.get(task.name, task.default)
     simple = _SIMPLE.fullmatch(when)
     often = when in ("minutely", "hourly", "daily") or (simple is not None and not simple["day"])
-    return often and (folder / f"dysnomia-tui-{task.name}.timer").is_file()
+    return often and (folder / task.timer).is_file()
 
 
 def cron(timers: Sequence[Timer]) -> Iterator[str]:
@@ -225,10 +239,18 @@ def _written_here(path: Path) -> bool:
 
 
 def _refuse_others(path: Path) -> None:
-    if path.is_symlink() and path.readlink() == Path("/dev/null"):
+    if is_masked(path):
         raise NotWritten(f"{path.name} is masked", f"{systemctl(path.parent)} unmask {path.name}")
     if (path.exists() or path.is_symlink()) and not _written_here(path):
         raise NotWritten(f"{path} is there and was not written by this command", "rename it, or remove it")
+
+
+def is_masked(unit: str | Path) -> bool:
+    """Whether systemd was told to start nothing of a unit, by the link in the place of its file."""
+    try:
+        return os.readlink(unit) == MASK
+    except OSError:
+        return False
 
 
 def systemctl(folder: Path) -> str:

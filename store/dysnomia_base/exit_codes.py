@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 
 FAILED = 1
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+"""Of a disk, or a quota, that is full."""
 OF_ERRNO = {
     errno.ENOENT: 5,
     errno.EACCES: 6,

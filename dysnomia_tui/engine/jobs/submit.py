@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import suppress
 from datetime import datetime
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_store.errors import StoreFull
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.errors import EngineError
@@ -71,7 +71,7 @@ def _created(machine: Machine, plan: Plan, request: JobRequest) -> tuple[JobFold
     try:
         return create_job(machine.jobs, plan, request, machine.settings.group)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in NO_SPACE:
             raise
         if plan.kind not in MAKES_ROOM or not machine.store.release_reserve():
             raise StoreFull(

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_base.limits import reason
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted, StoreError, StoreFull
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """Never through a link, never held up by a pipe: an imported snapshot may hold either."""
 

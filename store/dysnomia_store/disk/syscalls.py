@@ -16,12 +16,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_base.limits import reason
 from dysnomia_base.records import dataclass
 from dysnomia_store.disk.held import closing, open_folder
 from dysnomia_store.errors import NotFound, NotPermitted, StoreError, StoreFull
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1

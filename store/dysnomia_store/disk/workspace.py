@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from dysnomia_base.clock import Clock
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_base.records import dataclass
 from dysnomia_store.disk.layout import Layout
-from dysnomia_store.disk.syscalls import NO_SPACE, Disk, in_words
+from dysnomia_store.disk.syscalls import Disk, in_words
 from dysnomia_store.errors import Corrupt, StoreError, UnknownFormat
 from dysnomia_store.records import codec as records
 

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_store.catalog import marks
 from dysnomia_store.catalog.component import ComponentReading
 from dysnomia_store.disk.layout import pointed_at
 from dysnomia_store.disk.locks import ComponentLock, records_lock
 from dysnomia_store.disk.numbers import reserve
-from dysnomia_store.disk.syscalls import NO_SPACE, in_words
+from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Refused, StoreFull
 from dysnomia_store.gc import trash
