@@ -14,7 +14,7 @@ from dysnomia_tui.app.screens.history import HistoryScreen
 from dysnomia_tui.app.screens.prompt import ChoiceScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
 from dysnomia_tui.engine import HistoryAsked
-from tests.app.driving import driven
+from tests.app.driving import Driven, driven
 from tests.app.fake_world import CRM, NOW, ORDERS
 
 
@@ -130,15 +130,20 @@ async def test_a_copied_section_is_kept_while_it_is_read() -> None:
         await run.until(lambda: "copied" in run.toasts())
 
 
+async def opened(run: Driven, screen: str) -> None:
+    """Contents, or a comparison, in front."""
+    if screen == "browse":
+        run.app.go.browse(ORDERS, 214)
+    else:
+        run.app.go.diff(ORDERS, 212, 214)
+    await run.until(lambda: run.screen is not run.main and run.screen.is_mounted)
+
+
 @pytest.mark.parametrize("opens", ["browse", "diff"])
 async def test_a_history_of_a_row_that_is_still_read_is_of_that_row(opens: str) -> None:
     async with driven() as run:
         run.engine.rows_gate.clear()
-        if opens == "browse":
-            run.app.go.browse(ORDERS, 214)
-        else:
-            run.app.go.diff(ORDERS, 212, 214)
-        await run.until(lambda: run.screen is not run.main and run.screen.is_mounted)
+        await opened(run, opens)
         await run.pilot.press("enter")
         await run.until(lambda: run.app.focused is not None and run.app.focused.id == "rows")
         await run.pilot.pause()
@@ -152,11 +157,7 @@ async def test_a_history_of_a_row_that_is_still_read_is_of_that_row(opens: str) 
 async def test_what_is_looked_for_before_the_section_is_read_is_found_in_it(opens: str) -> None:
     async with driven() as run:
         run.engine.gate.clear()
-        if opens == "browse":
-            run.app.go.browse(ORDERS, 214)
-        else:
-            run.app.go.diff(ORDERS, 212, 214)
-        await run.until(lambda: run.screen is not run.main and run.screen.is_mounted)
+        await opened(run, opens)
         await run.pilot.press("l")
         await run.until(lambda: run.app.focused is not None and run.app.focused.id == "rows")
         await run.pilot.press("/", "1", "enter")

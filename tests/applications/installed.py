@@ -59,3 +59,12 @@ class PhpServer(Service):
 def own_folder(name: str) -> Path:
     """A folder below /srv, where the table looks."""
     return Path(tempfile.mkdtemp(prefix=f"dysnomia-{name}-", dir="/srv"))
+
+
+def by_the_server(root: Path, code: str) -> subprocess.CompletedProcess[str]:
+    """PHP in an application's folder, as the user of web servers."""
+    user = server_user("www-data")
+    return subprocess.run(
+        ["php", "-r", code], cwd=root, capture_output=True, text=True, check=False,
+        user=user.pw_uid, group=user.pw_gid, extra_groups=[], env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip

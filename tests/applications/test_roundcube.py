@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,9 +20,8 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_o
 import pytest
 
 from tests.applications.imap import ImapServer
-from tests.applications.installed import PhpServer, own_folder, unpacked
+from tests.applications.installed import PhpServer, by_the_server, own_folder, unpacked
 from tests.applications.operator import Operator
-from tests.plugins.servers.common import server_user
 from tests.plugins.servers.mariadb import MariadbServer
 
 pytestmark = [
@@ -119,11 +117,7 @@ class Mail:
         return self.root / "db" / f"{DATABASE}.db"
 
     def php(self, code: str) -> str:
-        user = server_user("www-data")
-        done = subprocess.run(
-            ["php", "-r", code], cwd=self.root, capture_output=True, text=True, check=False,
-            user=user.pw_uid, group=user.pw_gid, extra_groups=[], env={"PATH": os.environ["PATH"]},
-        )  # fmt: skip
+        done = by_the_server(self.root, code)
         assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
         return done.stdout
 

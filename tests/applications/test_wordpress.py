@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.applications.installed import PhpServer, own_folder, unpacked
+from tests.applications.installed import PhpServer, by_the_server, own_folder, unpacked
 from tests.applications.operator import Operator
 from tests.plugins.servers.common import server_user
 from tests.plugins.servers.mariadb import MariadbServer
@@ -57,11 +56,7 @@ class Blog:
     web: PhpServer
 
     def php(self, code: str) -> str:
-        user = server_user("www-data")
-        done = subprocess.run(
-            ["php", "-r", code], cwd=self.root, capture_output=True, text=True, check=False,
-            user=user.pw_uid, group=user.pw_gid, extra_groups=[], env={"PATH": os.environ["PATH"]},
-        )  # fmt: skip
+        done = by_the_server(self.root, code)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
