@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from dysnomia_base.escape import visible
 from dysnomia_store import moment
@@ -16,8 +16,10 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
 from dysnomia_store.records import typed
 from dysnomia_tui.engine.machine.permissions import share
-from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobState
+
+if TYPE_CHECKING:
+    from dysnomia_tui.engine.plans.plan import Plan
 
 SUBMITTED = "submitted"
 CANCEL_ASKED = "cancel asked"

@@ -22,8 +22,8 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine import audit, idle_timers
 from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.errors import ReadOnly, Unknown
-from dysnomia_tui.engine.job_control import JOBS_LOOKED_AT, JobControl
-from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.job_control import JobControl
+from dysnomia_tui.engine.jobs.board import LOOKED_AT, JobBoard
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.permissions import why_read_only
 from dysnomia_tui.engine.planner import Planner
@@ -119,7 +119,7 @@ class Engine(Planner, JobControl, Teller):
         thousand generations take half a minute."""
         with translated():
             units = idle_timers.units_of(self.settings)
-            return self._look(self._board.views(JOBS_LOOKED_AT), units, idle_timers.alarms(units), on_read)
+            return self._look(self._board.views(LOOKED_AT), units, idle_timers.alarms(units), on_read)
 
     def _look(
         self,
@@ -140,7 +140,7 @@ class Engine(Planner, JobControl, Teller):
         with translated():
             units = idle_timers.units_of(self.settings)
             asked = None if units is None else idle_timers.Asked(units)  # answers while the rest is looked at
-            jobs = self._board.views(JOBS_LOOKED_AT)
+            jobs = self._board.views(LOOKED_AT)
             overview = self._look(jobs, units, idle_timers.alarms(units, asked))
             return report(overview, jobs, empty=is_empty(self.settings.statedir))
 

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 from dysnomia_base.host import host_name
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown, Unreadable
-from dysnomia_tui.engine.jobs.board import JobBoard
-from dysnomia_tui.engine.jobs.events import await_events, read_events
+from dysnomia_tui.engine.jobs.board import LOOKED_AT, JobBoard
 from dysnomia_tui.engine.machine.identity import who
-from dysnomia_tui.engine.plans.staleness import why_stale
 from dysnomia_tui.engine.records import Event, JobState, JobView
 from dysnomia_tui.engine.translate import translated
 
@@ -31,7 +29,6 @@ SHORTEST_POLL, POLL = 0.004, 0.1
 a quick job has more soon."""
 RECOVERY_TRIES = 3
 """Recoveries of one job that are submitted unasked; after that a person has to look."""
-JOBS_LOOKED_AT = 200
 
 
 class JobControl:
@@ -55,6 +52,7 @@ class JobControl:
     def submit(self, plan: Plan, *, why: str = "") -> JobView:
         """Start a detached worker on exactly this plan. Raises ReadOnly, Blocked, Stale."""
         from dysnomia_tui.engine.jobs.submit import submit_job
+        from dysnomia_tui.engine.plans.staleness import why_stale
 
         if self.read_only:
             raise ReadOnly(f"{plan.title} was not done: {self.read_only}", "changes are refused here")
@@ -82,7 +80,7 @@ class JobControl:
 
             self._world.store.import_for_snapshots()
 
-    def jobs(self, limit: int = JOBS_LOOKED_AT) -> Sequence[JobView]:
+    def jobs(self, limit: int = LOOKED_AT) -> Sequence[JobView]:
         """Running first, then newest first. Interrupted ones are seen here."""
         return self._board.views(limit)
 
@@ -91,11 +89,15 @@ class JobControl:
 
     def events(self, job_id: str, after: int = 0) -> tuple[Sequence[Event], int]:
         """Events of a job from byte ``after`` of its file, and the next ``after``."""
+        from dysnomia_tui.engine.jobs.events import read_events
+
         return read_events(self._board.folder(job_id).events, after)
 
     def follow(self, job_id: str) -> Iterator[Event]:
         """Events as they come, until the result. A job that is interrupted, or whose result could not be written
         among its events, ends with a result all the same."""
+        from dysnomia_tui.engine.jobs.events import await_events
+
         after, pause = 0, SHORTEST_POLL
         while True:
             ended = self._board.view(job_id).state.ended
@@ -132,7 +134,7 @@ class JobControl:
         """Submit the recovery of interrupted jobs, where this user may write; otherwise does nothing."""
         if self.read_only:
             return ()
-        jobs = self._board.views(JOBS_LOOKED_AT)
+        jobs = self._board.views(LOOKED_AT)
         recoveries = [(job, self._recovers(job.id)) for job in jobs if job.kind == "recover"]
         submitted = []
         for job in jobs:

@@ -10,9 +10,9 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_base.records import dataclass
 from dysnomia_base.whole_file import in_place_of
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.errors import EngineError, Exit

@@ -271,6 +271,7 @@ class _Worker:
         with suppress(OSError):
             self.work.folder.trim()
         self.work.board.raise_floor()
+        self.work.board.keep(self.work.id, self.work.machine.settings.group)
 
     def _audit(self, event: str, message: str) -> None:
         from dysnomia_tui.engine import audit

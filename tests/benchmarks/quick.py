@@ -30,6 +30,9 @@ def quick() -> Sequence[Figure]:
         )
         _run(world, "dysnomia-containers", "--snapshot")
         (many,) = in_turns(lambda: _run(world, "dysnomia-containers", "--snapshot"), rounds=2)
+        for _ in range(2 * ROUNDS):
+            _run(world, "dysnomia", "-o", "snapshot", *ORDERS)
+        looked, start = in_turns(lambda: _run(world, "dysnomia-tui", "status"), _one_start, rounds=ROUNDS)
     with large_store(1) as state:
         world = World(state.parent)
         latest, bare = in_turns(lambda: _run(world, "dysnomia-snapshots", "--query-latest"), _one_start)
@@ -38,6 +41,9 @@ def quick() -> Sequence[Figure]:
         _milliseconds("a lock of a component", lock, 300, beside),
         _milliseconds("an unchanged snapshot of a small SQLite database", unchanged, 350, beside),
         _milliseconds(f"the same of {COMPONENTS} by one command, each", many / COMPONENTS, 150, beside),
+        _milliseconds(
+            f"status of {COMPONENTS} components after 40 jobs", looked, 150, f"one start of Python: {seconds(start)}"
+        ),
         _milliseconds(
             "--query-latest, a component of 10,000 generations", latest, 150, f"one start of Python: {seconds(bare)}"
         ),

@@ -20,7 +20,6 @@ from typing import Any, Self
 from dysnomia_plugins.base import Journal
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.records.codec import open_file
-from dysnomia_tui.engine.component.steps import entry_of
 
 PREALLOCATED = 256 * 1024
 """Bytes set aside when the journal is made: some two thousand steps. Beyond them it grows like any file."""
@@ -106,6 +105,8 @@ class FileJournal:
 
 def _entry(line: bytes) -> tuple[str, Mapping[str, Any]]:
     """Raises Corrupt."""
+    from dysnomia_tui.engine.component.steps import entry_of  # only where a step is read
+
     body = line[9:]
     if line[8:9] != b" " or line[:8] != b"%08x" % zlib.crc32(body):
         raise Corrupt("its checksum is wrong")

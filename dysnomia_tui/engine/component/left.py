@@ -5,9 +5,9 @@ Apart from the recovery itself, since every writer looks at all journals and alm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dysnomia_base.records import dataclass
 from dysnomia_tui.engine.component.journal import FileJournal
 
 if TYPE_CHECKING:

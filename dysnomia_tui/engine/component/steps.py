@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from dysnomia_store.records.typed import Count, shaped
+from dysnomia_store.records.schema import Count
+from dysnomia_store.records.typed import shaped
 
 Name = Annotated[str, Meta(min_length=1)]
 State = Literal["done", "partly", "failed", "cancelled", "stale", "interrupted"]

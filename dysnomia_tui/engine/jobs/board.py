@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.names import ComponentKey
@@ -17,23 +18,29 @@ from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.component.left import UnfinishedJob, half_restored, needs_settling
 from dysnomia_tui.engine.errors import Unknown, Unreadable
+from dysnomia_tui.engine.jobs import over
 from dysnomia_tui.engine.jobs.folder import JobFolder, is_number, job_numbers
 from dysnomia_tui.engine.jobs.queue import Waiting
-from dysnomia_tui.engine.jobs.request import JobRequest, from_audit
 from dysnomia_tui.engine.jobs.view import JobReading, job_view, read_job
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import JobState, JobView
 
+if TYPE_CHECKING:
+    from dysnomia_tui.engine.jobs.request import JobRequest
+
 UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT, Kind.POLICY})
 """Kinds that are done in a moment and wait for nobody."""
+LOOKED_AT = 200
+"""Of the newest jobs, how many a look shows."""
 
 
 class JobBoard:
-    """The jobs of one store. Jobs that are over are kept in memory: they do not change any more."""
+    """The jobs of one store. Jobs that are over are kept in memory, and in ``over``'s file: they change no more, unless
+    one is undone."""
 
     def __init__(self, jobs: Path) -> None:
         self.path = jobs
-        self._over: dict[int, JobView] = {}
+        self._over: dict[int, over.Over] | None = None
         self._told: dict[str, JobRequest | None] = {}
 
     def folder(self, job_id: str) -> JobFolder:
@@ -54,19 +61,28 @@ class JobBoard:
         newest = numbers[::-1][:limit]
         floor = self._floor(numbers)
         older = [number for number in numbers if number > floor and number not in set(newest)]
-        views = [self._view(JobFolder(self.path / str(number))) for number in (*newest, *reversed(older))]
+        views = [self._view(self._numbered(number)) for number in (*newest, *reversed(older))]
         views.sort(key=lambda view: (view.state.ended, -int(view.id)))
         return [*views[:limit], *(view for view in views[limit:] if view.details.get("half"))]
 
     def _view(self, folder: JobFolder) -> JobView:
-        kept = self._over.get(int(folder.id))
-        if kept is not None:
-            return kept
-        view = job_view(folder, self._tell)
-        finished = view.state.ended and (view.state is not JobState.INTERRUPTED or "recovered" in view.details)
-        if finished and not view.undoable and "unreadable" not in view.details:
-            self._over[int(folder.id)] = view
-        return view
+        if self._over is None:
+            kept = over.read(self.path).items()
+            self._over = {number: one for number, one in kept if one.stamp == over.stamp(self._numbered(number))}
+        one = self._over.get(int(folder.id))
+        if one is not None and (not one.view.undoable or one.stamp == over.stamp(folder)):
+            return one.view
+        one = self._looked_at(folder)
+        if over.is_over(one.view):
+            self._over[int(folder.id)] = one
+        return one.view
+
+    def _looked_at(self, folder: JobFolder) -> over.Over:
+        stamp = over.stamp(folder)  # before it is read: what changes in between is seen at the next look
+        return over.Over(job_view(folder, self._tell), stamp)
+
+    def _numbered(self, number: int) -> JobFolder:
+        return JobFolder(self.path / str(number))
 
     def _read(self, folder: JobFolder) -> JobReading:
         return read_job(folder, self._tell)
@@ -74,6 +90,8 @@ class JobBoard:
     def _tell(self, job_id: str) -> JobRequest | None:
         """What the audit tells of a job whose own folder does not. It is read once for a job."""
         if job_id not in self._told:
+            from dysnomia_tui.engine.jobs.request import from_audit
+
             submitted = audit.submitted(self.path.parent)
             self._told |= {job: from_audit(entry) for job, entry in submitted.items()}
         return self._told.setdefault(job_id, None)
@@ -99,7 +117,7 @@ class JobBoard:
         for number in job_numbers(self.path):
             if number <= floor:
                 continue
-            if not is_over(JobFolder(self.path / str(number))):
+            if not is_over(self._numbered(number)):
                 break
             highest = number
         if highest != floor:
@@ -107,6 +125,14 @@ class JobBoard:
                 temporary = self.path / f".floor-{highest}"
                 temporary.write_text(str(highest))
                 temporary.replace(self.path / "floor")
+
+    def keep(self, job_id: str, group: str = "") -> None:
+        """Write down how a job that is over is shown, which a ``group`` may read; where none was yet, of all that are
+        looked at. A convenience, as the floor."""
+        numbers = [int(job_id)] if (self.path / over.NAME).exists() else job_numbers(self.path)[-LOOKED_AT:]
+        with suppress(OSError, LookupError):
+            looked_at = map(self._looked_at, map(self._numbered, numbers))
+            over.append(self.path, (one for one in looked_at if over.is_over(one.view)), group)
 
     def waiting(self, *, through_jobs: bool = False) -> Sequence[Waiting]:
         """The jobs that have not ended and whose worker lives; of those that work through others, or of the rest."""
@@ -208,7 +234,7 @@ class JobBoard:
     def _above_floor(self) -> Sequence[JobFolder]:
         numbers = job_numbers(self.path)
         floor = self._floor(numbers)
-        return [JobFolder(self.path / str(number)) for number in numbers if number > floor]
+        return [self._numbered(number) for number in numbers if number > floor]
 
 
 def _through_jobs(reading: JobReading) -> bool:

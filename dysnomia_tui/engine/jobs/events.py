@@ -22,7 +22,7 @@ from dysnomia_plugins.base import OutputLine
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.records import codec as records
 from dysnomia_store.records import typed
-from dysnomia_store.records.typed import Count
+from dysnomia_store.records.schema import Count
 from dysnomia_tui.engine.component import steps
 from dysnomia_tui.engine.records import Event
 from dysnomia_tui.engine.redact import Redactor

@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dysnomia_base.records import dataclass
 from dysnomia_base.whole_file import sync_folder
@@ -27,10 +27,12 @@ from dysnomia_store.records import codec as records
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.component.left import UnfinishedJob, needs_settling
 from dysnomia_tui.engine.errors import Unreadable
-from dysnomia_tui.engine.jobs.request import JobRequest
 from dysnomia_tui.engine.machine.identity import ProcessIdentity
 from dysnomia_tui.engine.machine.permissions import share
 from dysnomia_tui.engine.plans.plan import Plan
+
+if TYPE_CHECKING:
+    from dysnomia_tui.engine.jobs.request import JobRequest
 
 RECORD_BYTES = 32 * 1024
 T = TypeVar("T")
@@ -58,6 +60,8 @@ class JobFolder:
 
     def request(self) -> JobRequest:
         """Raises Unreadable."""
+        from dysnomia_tui.engine.jobs.request import JobRequest  # only where a job is read
+
         return self._record("request.json", JobRequest.from_json)
 
     def _record(self, name: str, read: Callable[[Mapping[str, Any]], T]) -> T:

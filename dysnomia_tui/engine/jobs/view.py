@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dysnomia_base.escape import visible
 from dysnomia_base.records import dataclass
@@ -20,15 +20,16 @@ from dysnomia_store.records import codec as records
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.component.left import UnfinishedJob, half_restored, needs_settling, step_of
 from dysnomia_tui.engine.errors import Unreadable
-from dysnomia_tui.engine.jobs.events import last_words
 from dysnomia_tui.engine.jobs.folder import JobFolder
-from dysnomia_tui.engine.jobs.request import JobRequest, keys_of
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import Event, JobState, JobView
 
+if TYPE_CHECKING:
+    from dysnomia_tui.engine.jobs.request import JobRequest
+
 UNDOABLE = frozenset({Kind.RESTORE, Kind.PUT_BACK, Kind.UNDO, Kind.GC, Kind.GROUP})
 NO_TITLE = "(what it does cannot be read)"
-Told = Callable[[str], JobRequest | None]
+Told: TypeAlias = "Callable[[str], JobRequest | None]"
 """What the audit tells of a job, by its number: asked only where the job's own folder does not."""
 
 
@@ -50,6 +51,8 @@ class JobReading:
         """The components it is about; None where nothing tells."""
         if self.plan is not None:
             return self.plan.keys
+        from dysnomia_tui.engine.jobs.request import keys_of
+
         named = keys_of(self.request.keys) if self.request is not None else ()
         return named or None
 
@@ -89,6 +92,8 @@ def read_job(folder: JobFolder, request_of: Told) -> JobReading:
 
 def job_view(folder: JobFolder, request_of: Told) -> JobView:
     """A job as it is shown."""
+    from dysnomia_tui.engine.jobs.events import last_words  # only where a job is read
+
     reading = read_job(folder, request_of)
     request, record = reading.request, reading.record
     result, started = record.last("result"), record.last("started")

@@ -10,7 +10,8 @@ from typing import Any, TypedDict
 from dysnomia_store.model import Marks
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcLine, GcPlan, GcSnapshot
-from dysnomia_store.records.typed import Count, shaped
+from dysnomia_store.records.schema import Count
+from dysnomia_store.records.typed import shaped
 
 
 def gc_to_json(plan: GcPlan) -> dict[str, Any]:

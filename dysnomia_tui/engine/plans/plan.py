@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, field
@@ -105,6 +104,8 @@ class Plan:
     @property
     def digest(self) -> str:
         """Hex sha256 over everything but ``made``: two plans that would do the same have the same digest."""
+        import hashlib  # takes as long to import as a dozen modules of ours
+
         return hashlib.sha256(json.dumps(self.to_json() | {"made": None}, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from dysnomia_base.records import dataclass
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 

@@ -12,7 +12,8 @@ from msgspec import Meta
 
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.records.codec import Json
-from dysnomia_store.records.typed import Count, Described, shaped
+from dysnomia_store.records.schema import Count, Described
+from dysnomia_store.records.typed import shaped
 
 MOST_TEXT = 4096
 Text = Annotated[str, Meta(max_length=MOST_TEXT)]

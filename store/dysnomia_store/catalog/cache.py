@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +19,7 @@ from urllib.parse import quote
 
 from dysnomia_base.gc_pause import gc_paused
 from dysnomia_base.ownership import is_obeyed, may_be_made
+from dysnomia_base.records import dataclass
 from dysnomia_store.catalog.component import ComponentReading, GenerationRow, SnapshotRow, read
 from dysnomia_store.catalog.generations import Line
 from dysnomia_store.catalog.quality import failed, rate_generations

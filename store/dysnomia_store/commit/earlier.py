@@ -24,7 +24,7 @@ from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Metadata
 from dysnomia_store.names import ComponentKey
-from dysnomia_store.records import codec, typed
+from dysnomia_store.records import codec, index_lines, typed
 from dysnomia_store.sink import ContentSink
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Earlier:
     def name(self, number: int) -> str:
         """The name of a section; quick where those before it were asked for before. Raises Corrupt."""
         for line in self._named.read(number, 1):
-            return typed.section(line)[0][1]
+            return index_lines.section(line)[0][1]
         raise Corrupt(f"{self._index.path} is damaged: it holds fewer sections than were noted")
 
     def take(self, sink: ContentSink, start: int, count: int) -> None:

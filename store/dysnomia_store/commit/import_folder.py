@@ -24,7 +24,7 @@ from dysnomia_store.model import FOOTERS, CommitInfo, Metadata, Reason
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_store.pool.pool import pool_for
 from dysnomia_store.records import codec as records
-from dysnomia_store.records.typed import ArtefactFooter, FolderFooter
+from dysnomia_store.records.schema import ArtefactFooter, FolderFooter
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from dysnomia_store.content.frames import FrameTable, read_ahead
 from dysnomia_store.content.streams import BUFFER, checked_last, sliced, stream_of
 from dysnomia_store.content.zstandard import ZstdFile
 from dysnomia_store.errors import Corrupt
-from dysnomia_store.records.typed import ArtefactFooter
+from dysnomia_store.records.schema import ArtefactFooter
 
 PIECE = 1 << 20
 XZ_MEMORY = 256 << 20

@@ -26,7 +26,7 @@ from typing import Protocol, runtime_checkable
 from dysnomia_store.content.index import decode, encoded, encoded_rest
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Form, Section
-from dysnomia_store.records import typed
+from dysnomia_store.records import index_lines
 from dysnomia_store.sink import Buffer, WholeSection
 
 CONSTRUCTION = b"dysnomia canonical content 1\n"
@@ -198,7 +198,7 @@ class SectionDigester:
         end = count = 0
         moved: list[str] = []
         for line in lines:
-            (kind, name), about, (offset, length) = typed.section(line)
+            (kind, name), about, (offset, length) = index_lines.section(line)
             if offset is None or length is None or (start is not None and offset != end):
                 raise Corrupt(f"the contents index is damaged: {name!a} is not where the section before it ends")
             start = offset if start is None else start

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from dysnomia_store.content.zstandard import CHECKED, CompressionParameter, ZstdDecompressor, ZstdError, compress
 from dysnomia_store.errors import Corrupt
-from dysnomia_store.records import codec, typed
+from dysnomia_store.records import codec, schema
+from dysnomia_store.records.typed import shaped
 
 T = TypeVar("T")
 
@@ -51,20 +52,20 @@ def encode(about: Mapping[str, Any]) -> bytes:
     return _HEAD.pack(_MAGIC, len(payload)) + payload
 
 
-def artefact(file: BinaryIO, path: Path) -> tuple[typed.ArtefactFooter, int] | None:
+def artefact(file: BinaryIO, path: Path) -> tuple[schema.ArtefactFooter, int] | None:
     """The footer of an artefact, as ``_read`` has it."""
-    return _read(file, path, "dysnomia-artefact", ARTEFACT, typed.ArtefactFooter)
+    return _read(file, path, "dysnomia-artefact", ARTEFACT, schema.ArtefactFooter)
 
 
-def folder(file: BinaryIO, path: Path) -> typed.FolderFooter | None:
+def folder(file: BinaryIO, path: Path) -> schema.FolderFooter | None:
     """The footer of a folder of frames, which is a file of its own; None where that is none. Raises as ``_read``."""
-    record = _read(file, path, "dysnomia-artefact", FOLDER, typed.FolderFooter, MOST_FOLDER)
+    record = _read(file, path, "dysnomia-artefact", FOLDER, schema.FolderFooter, MOST_FOLDER)
     return None if record is None or record[1] != 0 else record[0]
 
 
-def contents(file: BinaryIO, path: Path) -> tuple[typed.IndexFooter, int] | None:
+def contents(file: BinaryIO, path: Path) -> tuple[schema.IndexFooter, int] | None:
     """The footer of a contents index, as ``_read`` has it."""
-    return _read(file, path, "dysnomia-contents", CONTENTS, typed.IndexFooter)
+    return _read(file, path, "dysnomia-contents", CONTENTS, schema.IndexFooter)
 
 
 def _read(file: BinaryIO, path: Path, version: str, newest: int, shape: type[T], most: int = 0) -> tuple[T, int] | None:
@@ -100,4 +101,4 @@ def _read(file: BinaryIO, path: Path, version: str, newest: int, shape: type[T],
         raise Corrupt(f"{path} is damaged: its footer is cut short")
     about = codec.load(text, f"{path} is damaged: its footer")
     codec.check_format({"format": about.get(version)}, f"{path}: its footer", newest)
-    return typed.shaped(about, shape, f"{path} is damaged: its footer"), start
+    return shaped(about, shape, f"{path} is damaged: its footer"), start

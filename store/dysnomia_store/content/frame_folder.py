@@ -25,7 +25,7 @@ from dysnomia_store.content.frames import MOST_FRAME, FrameTable, work_ahead
 from dysnomia_store.content.streams import checked_last, sliced, stream_of
 from dysnomia_store.content.zstandard import ZstdError
 from dysnomia_store.errors import Corrupt
-from dysnomia_store.records.typed import FolderFooter
+from dysnomia_store.records.schema import FolderFooter
 
 SUFFIX = ".zst.d"
 """Of the folder."""

@@ -25,7 +25,7 @@ from dysnomia_store.content.files import Files, PlainFiles, explained, write_all
 from dysnomia_store.content.zstandard import CHECKED, CompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Form, Section
-from dysnomia_store.records import typed
+from dysnomia_store.records import index_lines
 
 _FRAME = 256 << 10
 _MOST = 1 << 30
@@ -80,7 +80,7 @@ def _json_of_pairs(pairs: tuple[tuple[str, str], ...]) -> str:
 def decode(line: bytes) -> Section:
     """The section of a line. Raises ValueError where it is none."""
     try:
-        (kind, name), about, (offset, length) = typed.section(line)
+        (kind, name), about, (offset, length) = index_lines.section(line)
         form = Form(about["form"])
     except (ValueError, Corrupt) as error:
         raise ValueError(f"not a line of a contents index: {line[:80]!r} ({error})") from error
@@ -262,7 +262,7 @@ class Index(AbstractContextManager["Index"]):
         key = self._amendments.get(identity_of(line))
         if key is None:
             return line
-        identity, about, place = typed.section(line)
+        identity, about, place = index_lines.section(line)
         values: Mapping[str, Any] = {**about, "key": key}
         # The order of the names is that of ``encode``, so that an amended line equals one written with its key.
         fields = {name: values[name] for name in _ORDER if name in values}
@@ -302,7 +302,7 @@ def _amendments(lines: Iterable[bytes]) -> dict[bytes, tuple[str, ...]]:
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     amendments = {}
     try:
-        for kind, name, key in map(typed.amendment, lines):
+        for kind, name, key in map(index_lines.amendment, lines):
             amendments[identity(kind, name)] = shared.setdefault(tuple(key), tuple(key))
     except Corrupt as error:
         raise ValueError(f"an amendment: {error}") from error

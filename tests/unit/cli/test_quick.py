@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_tui.cli.snapshots import command
+from tests.waiting import wait_until
 
 HEAVY = ("textual", "rich", "dysnomia_tui.app", "dysnomia_plugins", "psutil", "backports", "subprocess", "asyncio",
          "importlib.metadata", "platformdirs", "tomllib", "socket", "ctypes", "msgspec",
@@ -112,7 +113,7 @@ def test_a_lock_and_an_unchanged_snapshot_import_what_they_do_alone(tmp_path: Pa
 
 
 def test_a_status_imports_what_a_timer_can_call_each_minute(tmp_path: Path) -> None:
-    """Of a set of files and a database that have generations, and are looked at by nobody else."""
+    """Of a set of files and a database that jobs have snapshotted, which are over."""
     for path, text in (
         (tmp_path / "containers" / "files", f"type=fileset\ntargetDir={tmp_path}\n"),
         (tmp_path / "containers" / "sqlite", f"type=sqlite-database\nsqliteDir={tmp_path}\n"),
@@ -121,20 +122,32 @@ def test_a_status_imports_what_a_timer_can_call_each_minute(tmp_path: Path) -> N
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    script = (
-        "import sys; from dysnomia_tui.cli.tui.command import main; status = main();"
-        "print('\\n'.join(sys.modules), file=sys.stderr); sys.exit(status)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, "status"],
-        env={**os.environ, "DYSNOMIA_STATEDIR": str(tmp_path / "state"), "HOME": str(tmp_path),
-             "DYSNOMIA_CONTAINERS_PATH": str(tmp_path / "containers"), "XDG_CONFIG_HOME": str(tmp_path),
-             "DYSNOMIA_COMPONENTS_PATH": str(tmp_path / "components"), "DYSNOMIA_MODULES_PATH": ""},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert "2 components" in done.stdout
+    (tmp_path / "docs").mkdir()
+    with closing(sqlite3.connect(tmp_path / "orders")) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    environment = {
+        **os.environ, "DYSNOMIA_STATEDIR": str(tmp_path / "state"), "HOME": str(tmp_path), "DYSNOMIA_MODULES_PATH": "",
+        "DYSNOMIA_CONTAINERS_PATH": str(tmp_path / "containers"), "XDG_CONFIG_HOME": str(tmp_path),
+        "DYSNOMIA_COMPONENTS_PATH": str(tmp_path / "components"),
+    }  # fmt: skip
+
+    def call(function: str, *words: str) -> subprocess.CompletedProcess[str]:
+        script = (
+            f"import sys; from dysnomia_tui.cli.{function} import main; status = main();"
+            "print('\\n'.join(sys.modules), file=sys.stderr); sys.exit(status)"
+        )
+        argv = [sys.executable, "-c", script, *words]
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+    for key in ("files/docs", "sqlite/orders"):
+        container, component = key.split("/")
+        assert call("dysnomia", "-o", "snapshot", "-C", container, "-c", component).returncode == 0
+    jobs = tmp_path / "state" / "jobs"
+    wait_until(lambda: (jobs / "over.jsonl").exists() and (jobs / "over.jsonl").read_bytes().count(b"\n") > 1)
+    done = call("tui.command", "status")
+    assert "OK: 2 components" in done.stdout
     never = ("textual", "rich", "psutil", "importlib.metadata", "asyncio", "concurrent", "logging", "email",
-             "subprocess", "secrets", "random", "dysnomia_tui.app",
+             "subprocess", "secrets", "random", "msgspec", "hashlib", "dysnomia_tui.app",
              "dysnomia_tui.engine.operations.restore")  # fmt: skip
     assert [name for name in done.stderr.split() if name.startswith(never)] == []
 

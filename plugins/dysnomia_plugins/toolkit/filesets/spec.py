@@ -16,9 +16,9 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.trees.names import below, sort_key

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from dataclasses import dataclass
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Place
 
 _OWN = re.compile(r"\.dysnomia-[0-9a-f]{8}_.+-(beside|aside|scratch|copy)", re.DOTALL)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from dysnomia_base.records import dataclass
 
 if TYPE_CHECKING:
     import psutil

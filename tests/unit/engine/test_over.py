@@ -1,0 +1,169 @@
+"""Jobs that are over are looked at by one file, and a look by it shows what a look at their folders would."""
+
+from __future__ import annotations
+
+import grp
+import os
+import random
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.jobs import board, over, view
+from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.records import JobState, JobView
+from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, EngineFixture
+from tests.waiting import wait_until
+
+
+def by_folders(machine: EngineFixture, monkeypatch: pytest.MonkeyPatch) -> Sequence[JobView]:
+    """The jobs as their folders alone show them."""
+    with monkeypatch.context() as patch:
+        patch.setattr(over, "read", lambda _jobs: {})
+        return JobBoard(machine.settings.statedir / "jobs").views(200)
+
+
+def looked_at(machine: EngineFixture, monkeypatch: pytest.MonkeyPatch) -> tuple[Sequence[JobView], Sequence[str]]:
+    """The jobs as a new look shows them, and which folders it read."""
+    read = []
+    job_view = view.job_view
+
+    def noted(folder: Any, *rest: Any) -> JobView:
+        read.append(folder.id)
+        return job_view(folder, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(board, "job_view", noted)
+        return JobBoard(machine.settings.statedir / "jobs").views(200), read
+
+
+def kept(machine: EngineFixture, job_id: str) -> bool:
+    """Whether the worker of a job, which writes its line last, has done so."""
+    return int(job_id) in over.read(machine.settings.statedir / "jobs")
+
+
+def run(machine: EngineFixture, engine: Engine, *plans: Any) -> list[JobView]:
+    views = [machine.end(engine, engine.submit(plan, why="a ticket").id) for plan in plans]
+    wait_until(lambda: all(kept(machine, view.id) for view in views))
+    return views
+
+
+def test_a_look_reads_one_file(machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(machine, engine, engine.plan_snapshot([ORDERS, CRM, DOCS]), engine.plan_snapshot([ORDERS]))
+    run(machine, engine, engine.plan_restore(ORDERS, 1))
+    views, read = looked_at(machine, monkeypatch)
+    assert list(views) == list(by_folders(machine, monkeypatch))
+    assert len(views) == 3
+    assert read == []
+
+
+def test_what_is_undone_is_not_shown_as_undoable(
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(machine, engine, engine.plan_snapshot([ORDERS]))
+    (restored,) = run(machine, engine, engine.plan_restore(ORDERS, 1))
+    assert restored.undoable
+    watching = JobBoard(machine.settings.statedir / "jobs")
+    assert watching.view(restored.id).undoable
+    run(machine, engine, engine.plan_undo(restored.id))
+    assert not watching.view(restored.id).undoable
+    views, read = looked_at(machine, monkeypatch)
+    assert list(views) == list(by_folders(machine, monkeypatch))
+    assert read == [restored.id]
+
+
+@pytest.mark.parametrize("name", ["plan.json", "request.json", "record", "events.jsonl"])
+def test_a_job_whose_files_have_changed_is_read_again(
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (ended,) = run(machine, engine, engine.plan_snapshot([ORDERS]))
+    with (machine.settings.statedir / "jobs" / ended.id / name).open("ab") as file:
+        file.write(b"\x01")
+    views, read = looked_at(machine, monkeypatch)
+    assert read == [ended.id]
+    assert list(views) == list(by_folders(machine, monkeypatch))
+
+
+def test_a_job_that_has_not_ended_well_is_read(
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(machine, engine, engine.plan_snapshot([ORDERS]))
+    machine.hold()
+    job = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    assert looked_at(machine, monkeypatch)[1] == [job.id]
+    os.kill(machine.worker_pid(job.id), signal.SIGKILL)
+    machine.hold(held=False)
+    wait_until(lambda: engine.job(job.id).state is JobState.INTERRUPTED)
+    assert looked_at(machine, monkeypatch)[1] == [job.id]
+
+
+def test_jobs_of_a_store_that_has_no_such_file_are_written_down_by_the_next(
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(machine, engine, engine.plan_snapshot([ORDERS]), engine.plan_snapshot([CRM]))
+    (machine.settings.statedir / "jobs" / over.NAME).unlink()
+    assert len(looked_at(machine, monkeypatch)[1]) == 2
+    run(machine, engine, engine.plan_snapshot([DOCS]))
+    assert looked_at(machine, monkeypatch)[1] == []
+
+
+def test_a_damaged_file_costs_time_only(
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(machine, engine, engine.plan_snapshot([ORDERS]), engine.plan_snapshot([CRM]))
+    path = machine.settings.statedir / "jobs" / over.NAME
+    whole, folders = path.read_bytes(), list(by_folders(machine, monkeypatch))
+    dice = random.Random(1)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        at = dice.randrange(len(damaged))
+        damaged[at : at + dice.choice((0, 1, 40))] = dice.randbytes(dice.choice((0, 1, 9)))
+        path.write_bytes(damaged[: dice.choice((len(damaged), at))])
+        assert list(looked_at(machine, monkeypatch)[0]) == folders
+
+
+def test_the_file_of_another_version_is_passed_over(
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ended,) = run(machine, engine, engine.plan_snapshot([ORDERS]))
+    path = machine.settings.statedir / "jobs" / over.NAME
+    with monkeypatch.context() as patch:
+        patch.setattr(over, "_FORMAT", 2)
+        path.unlink()
+        JobBoard(path.parent).keep(ended.id)
+    assert path.read_bytes()
+    assert looked_at(machine, monkeypatch)[1] == [ended.id]
+
+
+@pytest.mark.parametrize("what", ["a folder", "a link", "a pipe", "nobody's"])
+def test_what_stands_in_its_place_is_not_followed(
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    run(machine, engine, engine.plan_snapshot([ORDERS]))
+    path, elsewhere = machine.settings.statedir / "jobs" / over.NAME, machine.root / "elsewhere"
+    path.unlink()
+    if what == "a folder":
+        path.mkdir()
+    elif what == "a link":
+        path.symlink_to(elsewhere)
+    elif what == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.touch(0o000)
+    ended = machine.end(engine, engine.submit(engine.plan_snapshot([CRM])).id)
+    assert ended.state is JobState.DONE
+    assert len(looked_at(machine, monkeypatch)[0]) == 2
+    assert not elsewhere.exists()
+
+
+def test_a_group_may_read_it(machine: EngineFixture) -> None:
+    group = grp.getgrgid(os.getgid() or grp.getgrnam("nogroup").gr_gid).gr_name
+    engine = Engine(replace(machine.settings, group=group))
+    run(machine, engine, engine.plan_snapshot([ORDERS]))
+    status = (machine.settings.statedir / "jobs" / over.NAME).stat()
+    assert (status.st_mode & 0o777, status.st_gid) == (0o640, grp.getgrnam(group).gr_gid)
