@@ -36,7 +36,9 @@ def _lines(view: ContainerView, problem: str) -> Iterator[str]:
         known = f"; known of {view.look.at:%Y-%m-%d %H:%M} UTC" if view.look.at is not None else ""
         yield f"{view.name}: what it holds is not known: {problem}{known}"
     else:
-        yield f"{view.name}: {view.look.components} components" + (f"; {view.look.remark}" if view.look.remark else "")
+        count = view.look.components
+        remark = f"; {view.look.remark}" if view.look.remark else ""
+        yield f"{view.name}: {count} component{'' if count == 1 else 's'}{remark}"
     for one in view.components:
         word = "dropped" if one.dropped else "new" if one.health is Health.NEVER else ""
         yield f"  {one.key}" + (f"  ({word})" if word else "")

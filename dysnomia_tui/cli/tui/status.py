@@ -125,7 +125,8 @@ def lines(report: Report) -> Iterator[str]:
 
 def _look_line(look: ServerLook, now: datetime) -> str:
     asked = "never asked" if look.at is None else f"asked {_ago(now - look.at)}"
-    parts = [f"{look.container}: {look.components} components; its server was {asked} what it holds", look.remark]
+    count = f"{look.components} component{'' if look.components == 1 else 's'}"
+    parts = [f"{look.container}: {count}; its server was {asked} what it holds", look.remark]
     return f"look      {'; '.join(filter(None, parts))}"
 
 

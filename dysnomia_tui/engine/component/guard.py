@@ -14,7 +14,7 @@ from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Generation, Pin, Reason
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.component.context import ComponentJob
-from dysnomia_tui.engine.component.left import UnfinishedJob, step_of
+from dysnomia_tui.engine.component.left import SETTLED, UnfinishedJob, step_of
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ def finish_restore(
         except (StoreError, OSError) as error:
             warnings.append(f"live is generation {restored}, but that could not be recorded: {error}")
     guard, aside = _guard(component_job, plugin, ctx, lock, left, int(str(swap["guard"])), warnings)
+    if guard is None and not aside and generation is not None:
+        left.journal.step(SETTLED, swapped=True)  # nothing was live before: the next writer has nothing to put right
     if restored is None:
         generation = _record_live(component_job, plugin, ctx, lock, left, str(swap["text"]), warnings)
     return Restored(

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from dysnomia_base.ownership import refusal
 from dysnomia_plugins.base import Component, Plugin
@@ -75,11 +77,13 @@ class Machine:
         inventory = self.inventory()
         known = key in inventory.components or key in inventory.left_out
         left = self.store.activated_path(key) if not known else None
+        recorded = partial(self._recorded, key)
         if left is not None:
-            component = Component(key, left, inventory.container(key.container).properties)
+            component = Component(key, left, inventory.container(key.container).properties, recorded)
         else:
             component = inventory.component(key)
-            component = replace(component, path=real_component(component.path, key.component, os.environ))
+            path = real_component(component.path, key.component, os.environ)
+            component = replace(component, path=path, recorded=recorded)
         refused = refusal(component.path)
         if refused:
             raise ConfigError(refused, NOT_OURS)
@@ -89,6 +93,15 @@ class Machine:
                 component, properties={**component.properties, NIX_STORE_DIR: os.environ[NIX_STORE_DIR]}
             )
         return component
+
+    def _recorded(self, key: ComponentKey) -> Mapping[str, Any]:
+        """The surroundings of its newest generation that was made here; nothing where there is none."""
+        from dysnomia_tui.engine.component.trust import made_here
+
+        for generation in reversed(self.store.generations(key)):
+            if generation.metadata is not None and made_here(self.store, generation):
+                return generation.metadata.surroundings
+        return {}
 
     def place_elsewhere(self, source: ComponentKey, key: ComponentKey) -> Component:
         """``key`` as it is configured, or, where its container alone is, with the files of ``source``.

@@ -11,7 +11,7 @@ from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.left import step_of
+from dysnomia_tui.engine.component.left import SETTLED, step_of
 from dysnomia_tui.engine.errors import Blocked, Exit, Stale, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
@@ -71,11 +71,21 @@ def _plan_of_other_kind(machine: Machine, board: JobBoard, view: JobView, now: d
 
 def _plan_undo_restore(machine: Machine, board: JobBoard, view: JobView, now: datetime, alone: bool) -> Plan:
     job_id = view.id
-    swap = step_of(board.left(job_id), "swap")
+    left = board.left(job_id)
+    swap = step_of(left, "swap")
     if swap is None:
         raise Blocked(f"job {job_id} replaced nothing", "there is nothing to undo")
     key = view.keys[0]
     before = _before(machine, key, job_id, int(str(swap["guard"])), swap["restored"])
+    if before.guard is None and step_of(left, "guarded") is not None:
+        raise Blocked(
+            f"the guard of job {job_id}, generation {before.number} of {key}, is no longer in the store",
+            "bring it back if it is in the trash; otherwise restore another generation",
+        )
+    if before.guard is None and step_of(left, SETTLED) is not None:
+        raise Blocked(
+            f"job {job_id} kept nothing of what was live before it", "nothing was live then, or no guard could be made"
+        )
     preflight, code = _preflight(machine, key, before)
     irreversible = [finding.text for finding in preflight.findings if finding.severity in NO_WAY_BACK]
     grade = graded(machine.settings, (key,), Grade.FINAL if irreversible else Grade.UNDOABLE)

@@ -7,6 +7,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,20 @@ def test_the_file_is_the_component_or_that_with_a_suffix(tmp_path: Path, suffix:
     bench.run("CREATE TABLE t(v)", at=bench.databases / f"orders{suffix}")
     assert bench.live == bench.databases / f"orders{suffix}"
     assert bench.sqlite.named(bench.component, "copy").name == str(bench.databases / f"copy{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "name"),
+    [
+        ({"suffix": ".sqlite3"}, "orders.sqlite3"), ({"suffix": ""}, "orders"), ({}, "orders"),
+        ({"suffix": "/../../etc/passwd"}, "orders"), ({"suffix": 7}, "orders"), ({"suffix": [".db"]}, "orders"),
+    ],
+)  # fmt: skip
+def test_one_that_is_gone_is_where_its_newest_generation_says_it_was(
+    tmp_path: Path, recorded: dict[str, object], name: str
+) -> None:
+    about = replace(component(tmp_path, sqliteDir=str(tmp_path)), recorded=lambda: recorded)
+    assert SqliteDatabase().live(about).name == str(tmp_path / name)
 
 
 def test_two_files_that_could_be_meant_are_not_guessed_between(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from dysnomia_store.model import CheckResult, Marks, Reason
 from dysnomia_tui.engine.component.trust import TRUSTED_TAG, made_here
 from dysnomia_tui.engine.engine import Engine, RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit
+from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.plan import Grade
 from dysnomia_tui.engine.records import JobState
@@ -55,6 +57,30 @@ def test_undo_brings_back_what_was_written_and_is_itself_guarded(two: EngineFixt
     again = two.run(engine, engine.plan_undo(undo.id))
     assert again.state is JobState.DONE
     assert two.rows() == [1, 77]
+
+
+def test_a_restore_of_what_was_not_live_leaves_nothing_to_put_right(two: EngineFixture, engine: Engine) -> None:
+    (two.root / "data" / "orders.db").unlink()
+    restore = two.run(engine, engine.plan_restore(ORDERS, 2))
+    assert (restore.state, two.rows()) == (JobState.DONE, [1, 2])
+    assert JobBoard(two.settings.statedir / "jobs").unsettled(ORDERS) == []
+    after = engine.submit(engine.plan_snapshot([ORDERS]))
+    assert not [event for event in engine.follow(after.id) if "recovering" in str(event.data)]
+    assert [one.number for one in engine.generations(ORDERS)] == [4, 2, 1]
+    with pytest.raises(Blocked, match="kept nothing"):
+        engine.plan_undo(restore.id)
+
+
+def test_an_undo_whose_guard_was_collected_is_refused_by_name(two: EngineFixture) -> None:
+    engine = two.engine(guard_hold=timedelta(0))
+    restore = two.run(engine, engine.plan_restore(ORDERS, 1))
+    guard = restore.details["guard"]
+    collected = two.run(engine, engine.plan_gc(engine.gc_review([ORDERS], None, drop=[(ORDERS, guard)])))
+    with pytest.raises(Blocked, match=f"generation {guard} of sqlite/orders, is no longer"):
+        engine.plan_undo(restore.id)
+    assert two.run(engine, engine.plan_undo(collected.id)).state is JobState.DONE
+    assert two.run(engine, engine.plan_undo(restore.id)).state is JobState.DONE
+    assert two.rows() == [1, 2, 3]
 
 
 def test_a_copy_leaves_live_alone(two: EngineFixture, engine: Engine) -> None:

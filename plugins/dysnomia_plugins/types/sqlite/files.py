@@ -24,6 +24,8 @@ from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
 
 SUFFIXES = ("", ".db", ".sqlite", ".sqlite3")
+SUFFIX = "suffix"
+"""What a generation's surroundings call it."""
 PREFIX = ".dysnomia_"
 """How the names of all files start that a job makes."""
 
@@ -43,22 +45,31 @@ def folder_of(component: Component) -> Path:
 
 
 def live_file(component: Component) -> Path:
-    """The component's own file, links followed; where there is none yet, where it would be made.
+    """The component's own file, links followed; where there is none, where it was, or would be made.
 
     Raises PluginError where more than one file could be meant: to guess would risk the wrong one; NotSafe where a link
     on the way could have been made by somebody else.
     """
+    entry = live_entry(component)
+    try:
+        return Path(real_path(os.fspath(entry), setting="sqliteDir"))
+    except OSError as error:
+        raise PluginError(
+            f"{show(entry.parent)} cannot be opened ({error.strerror})", "check its permissions, or run as root"
+        ) from error
+
+
+def live_entry(component: Component) -> Path:
+    """What stands for the component in the container's folder. Raises PluginError, as ``live_file``."""
     folder, name = folder_of(component), component.key.component
     files = [folder / (name + suffix) for suffix in SUFFIXES if _is_there(folder / (name + suffix))]
     if len(files) > 1:
         names = " and ".join(show(path) for path in files)
         raise PluginError(f"component {name!r} is ambiguous: {names}", f"name the file: {files[1].name!r}")
-    try:
-        return Path(real_path(os.fspath(files[0] if files else folder / name), setting="sqliteDir"))
-    except OSError as error:
-        raise PluginError(
-            f"{show(folder)} cannot be opened ({error.strerror})", "check its permissions, or run as root"
-        ) from error
+    if files:
+        return files[0]
+    suffix = component.recorded().get(SUFFIX)  # a database that was deleted comes back where its application looks
+    return folder / (name + suffix if suffix in SUFFIXES else name)
 
 
 def _is_there(path: Path) -> bool:

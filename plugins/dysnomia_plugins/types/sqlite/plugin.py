@@ -45,10 +45,12 @@ from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.types.sqlite.files import (
+    SUFFIX,
     Dress,
     clients_of,
     folder_of,
     job_file,
+    live_entry,
     live_file,
     named_file,
     remove,
@@ -364,6 +366,7 @@ class SqliteDatabase(StatePlugin):
         live = live_file(ctx.component)
         about = live if os.path.lexists(live) else path
         surroundings = surroundings_of(about)
+        surroundings[SUFFIX] = live_entry(ctx.component).name.removeprefix(ctx.component.key.component)
         if about != path:
             try:
                 return surroundings | _pragmas(about, Deadline(about, BUSY_ROUND, ctx.cancel))
