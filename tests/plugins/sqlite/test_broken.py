@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,23 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from tests.plugins.conformance.bare import BareStored, Notes
 from tests.plugins.conformance.driver import in_child
 from tests.plugins.sqlite.bench import SqliteBench
+
+
+def test_where_the_folder_is_gone_too_the_plan_says_how_to_make_it(tmp_path: Path) -> None:
+    bench = SqliteBench(tmp_path, "CREATE TABLE t(v)")
+    first = bench.dump()
+    bench.live.unlink()
+    bench.databases.rmdir()
+    blockers = [
+        one.text
+        for one in bench.sqlite.preflight(bench.job(), first, replace=True).findings
+        if one.severity is Severity.BLOCKER
+    ]
+    assert len(blockers) == 1
+    assert f"{bench.databases} is not there" in blockers[0]
+    subprocess.run(blockers[0].rpartition("(")[2].rstrip(")"), shell=True, check=True)  # noqa: S602
+    bench.replace(first, bench.job())
+    assert bench.identity() == first.digest
 
 
 def test_where_there_is_no_file_one_appears_whole(tmp_path: Path) -> None:

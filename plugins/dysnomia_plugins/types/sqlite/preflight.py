@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, Preflight, Severity, Stored
@@ -12,6 +13,7 @@ from dysnomia_plugins.types.sqlite.load import header_of
 from dysnomia_plugins.types.sqlite.opening import DatabaseLocked, Header, NotADatabase, show
 from dysnomia_plugins.types.sqlite.site import site_of
 from dysnomia_plugins.types.sqlite.swap import page_size_refusal
+from dysnomia_store.model import Metadata
 
 _ENCODINGS = {"UTF-8": 1, "UTF-16le": 2, "UTF-16be": 3}
 _BY_BACKUP = (
@@ -35,7 +37,10 @@ def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Pre
     folder = live.parent
     read_only = list(on_read_only(str(folder)))
     findings.list.extend(read_only)
-    if not read_only and not os.access(folder, os.W_OK | os.X_OK):
+    if not read_only and not folder.is_dir():
+        text = f"the folder {show(folder)} is not there: make it as its programs need it ({_making(folder, metadata)})"
+        findings.add(Severity.BLOCKER, text)
+    elif not read_only and not os.access(folder, os.W_OK | os.X_OK):
         findings.add(
             Severity.BLOCKER, f"permission denied: the folder {show(folder)} is not writable; run as root or its owner"
         )
@@ -52,6 +57,12 @@ def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Pre
         swap=swap,
         guard=guard,
     )
+
+
+def _making(folder: Path, metadata: Metadata | None) -> str:
+    """The command that makes a folder for the owner of the file that was in it."""
+    owner = metadata.surroundings.get("owner") if metadata is not None else None
+    return f"install -d {f'-o {shlex.quote(str(owner))} ' if owner else ''}{shlex.quote(show(folder))}"
 
 
 def _replacing(findings: Findings, live: Path, header: Header) -> tuple[str, str]:
