@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.xdist_group("applications"),
     pytest.mark.skipif(os.geteuid() != 0, reason="its files are root's"),
 ]
-PASSWORD = "an'other\\s3cret $dbname ?> /* \"Wort\""
+PASSWORD = 'an\'other\\s3cret $dbname ?> /* "Wort"'
 LOCAL = {"dbuser": "roundcube", "dbpass": PASSWORD, "dbname": "roundcube", "dbserver": "", "dbport": "", "basepath": ""}
 
 
@@ -59,7 +59,7 @@ def written(program: Path, etc: Path, **values: str) -> Path:
     """As the postinst of roundcube-core has it written from /etc/dbconfig-common/roundcube.conf."""
     said, file = etc / "roundcube.conf", etc / "debian-db.php"
     said.write_text("".join(f"dbc_{name}={quote(value)}\n" for name, value in {**LOCAL, **values}.items()))
-    words = [program, "-f", "php", "-a", "-O", "root:www-data", "-m", "640", said, file]
+    words: list[str | Path] = [program, "-f", "php", "-a", "-O", "root:www-data", "-m", "640", said, file]
     subprocess.run(words, check=True)
     assert "automatically generated from" in file.read_text()
     return file
