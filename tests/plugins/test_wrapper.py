@@ -21,6 +21,7 @@ APP = ComponentKey("wrapper", "app")
 WRAPPER = """#!/bin/bash
 # A component's own module: its state is the files in $dataDir, a snapshot is a folder of them called by their hash.
 set -e
+echo "$1 $(umask)" >> "$dataDir/../umasks"
 snapshots=$DYSNOMIA_STATEDIR/snapshots/$2/app
 generations=$DYSNOMIA_STATEDIR/generations/$2/app
 case "$1" in
@@ -76,3 +77,14 @@ def test_any_generation_that_dysnomia_made_is_restored_and_undone(
     undone = machine.run(engine, engine.plan_undo(done.id))
     assert undone.state is JobState.DONE, undone.message
     assert state(machine) == {"state": "live\n"}
+
+
+def test_it_makes_files_as_by_hand_and_not_as_a_job_does(machine: EngineFixture, engine: Engine) -> None:
+    """What it restores, and what its daemon writes, is read by other users; a snapshot is nobody else's."""
+    done = machine.run(engine, engine.plan_activity(APP, "activate"))
+    restored = machine.run(engine, engine.plan_restore(APP, 1))
+    assert (done.state, restored.state) == (JobState.DONE, JobState.DONE), restored.message
+    told = (machine.root / "app" / "umasks").read_text().split("\n")
+    assert "activate 0022" in told
+    assert "restore 0022" in told
+    assert {line for line in told if line.startswith("snapshot")} == {"snapshot 0077"}

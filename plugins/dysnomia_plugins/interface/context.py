@@ -102,6 +102,11 @@ class Finished:
     stderr: str
 
 
+SERVICE_UMASK = 0o022
+"""What programs that are not ours (a component's, an operator's, a module) leave out of the mode of what they make: as
+when they are started from a terminal or by systemd. A job's own is closed to all others."""
+
+
 class ChildOptions(TypedDict, total=False):
     """How a child process is started. Each may be left out."""
 

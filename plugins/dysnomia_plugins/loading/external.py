@@ -18,6 +18,7 @@ from typing import ClassVar, cast
 from dysnomia_base.ownership import is_obeyed, refusal
 from dysnomia_plugins.base import Component, Context, OutputLine, PrivateStatePlugin, PropertyValue
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.interface.context import SERVICE_UMASK, FollowOptions
 
 ACTIVITIES = ("activate", "deactivate", "lock", "unlock", "snapshot", "restore", "collect-garbage")
 
@@ -119,7 +120,10 @@ class ModuleConvention(PrivateStatePlugin):
         def on_stdout(line: bytes) -> None:
             ctx.progress.log(OutputLine.of(line))
 
-        ctx.runner.follow(argv, env=environment, on_stdout=on_stdout, on_stderr=complained)
+        options: FollowOptions = {"env": environment, "on_stdout": on_stdout, "on_stderr": complained}
+        if activity != "snapshot":  # what it makes of live is read by others, as when Dysnomia runs it
+            options["umask"] = SERVICE_UMASK
+        ctx.runner.follow(argv, **options)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """An interactive bash with the container's properties as variables, as ``dysnomia --shell`` gives it."""

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from dysnomia_plugins.base import Context, OutputLine
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.interface.context import SERVICE_UMASK
 from dysnomia_plugins.loading.external import module_environment
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.toolkit.processes import RunningProcess, last_lines
 
 MARK = "DYSNOMIA_ACTIVATION"
-UMASK = 0o022
-"""What a service has where nothing else is said; a job's own is closed to all others."""
 LAST = 5.0
 """Seconds that a process has for its end whose activation failed: then it is killed."""
 
@@ -30,7 +29,7 @@ def run_program(ctx: Context, words: Sequence[str], mark: str = "") -> None:
     if mark:
         environment[MARK] = mark
     ctx.runner.follow(
-        words, env=environment, umask=UMASK,
+        words, env=environment, umask=SERVICE_UMASK,
         on_stdout=lambda line: ctx.progress.log(OutputLine.of(line)),
         on_stderr=lambda line: ctx.progress.log(line.decode("utf-8", "backslashreplace")),
     )  # fmt: skip

@@ -17,6 +17,7 @@ import psutil
 
 from dysnomia_plugins.base import Component, Context
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
+from dysnomia_plugins.interface.context import SERVICE_UMASK
 from dysnomia_plugins.toolkit.command_words import command_words
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.processes import RunningProcess
@@ -255,7 +256,7 @@ def _start(ctx: Context, away: _Away) -> None:
         return
     hint = f"start it: {' '.join(away.start)}"
     try:
-        ProcessRunner(tool_path=ctx.tool_path).follow(away.start)
+        ProcessRunner(tool_path=ctx.tool_path).follow(away.start, umask=SERVICE_UMASK)
     except ProcessFailed as error:
         raise PluginError(f"the server does not start: {error.message}", hint) from error
     until = time.monotonic() + SECONDS

@@ -57,6 +57,19 @@ def test_it_is_started_though_another_process_does_not_end(
     world.server.ready()
 
 
+def test_it_is_started_as_by_hand_and_not_as_a_job_is(world: LdapWorld, driver: Driver) -> None:
+    """Its socket is for everybody: one made under a job's umask would be for root alone."""
+    world.seed()
+    number = driver.snapshot().generation.number
+    before = os.umask(0o077)
+    try:
+        activities.restore(driver.bench(), number)
+    finally:
+        os.umask(before)
+    world.server.ready()
+    assert "Umask:\t0022\n" in Path(f"/proc/{world.server.pid}/status").read_text()
+
+
 def test_what_a_dead_job_has_stopped_is_started_though_another_process_has_it_open(
     world: LdapWorld, driver: Driver
 ) -> None:

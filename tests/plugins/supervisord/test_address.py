@@ -53,6 +53,8 @@ def test_a_file_that_others_may_write_is_not_followed(file: Path) -> None:
         address([file])
 
 
-def test_a_machine_without_it_says_so(file: Path) -> None:
-    with pytest.raises(PluginError, match="there is no configuration of supervisord"):
-        address([file])
+def test_without_a_file_it_is_where_its_client_looks_then(file: Path) -> None:
+    """As in Dysnomia's own tests, whose supervisord has its configuration in a folder of its own."""
+    found = address([file, file.with_name("other.conf")])
+    assert (found.shown, found.host, found.port, found.headers) == ("http://localhost:9001", "localhost", 9001, [])
+    assert found.hint.endswith(f"link its configuration to {file} or {file.with_name('other.conf')}")

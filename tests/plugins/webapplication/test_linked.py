@@ -74,6 +74,16 @@ def test_what_there_is_is_linked_and_the_links_are_removed(shop: Shop) -> None:
     assert (shop.source / "app" / "index.html").read_text() == "hello"
 
 
+def test_what_reloads_the_server_makes_files_as_by_hand_and_not_as_a_job_does(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, reloadCommand=("sh", "-c", f"umask > {tmp_path}/umask"))
+    before = os.umask(0o077)
+    try:
+        shop.activate()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "umask").read_text() == "0022\n"
+
+
 def test_with_a_list_of_folders_it_has_state_and_without_it_has_none(shop: Shop) -> None:
     plugin = NginxWebApplication()
     linked = plugin.for_component(shop.component)

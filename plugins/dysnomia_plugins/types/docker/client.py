@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from dysnomia_plugins.base import Component, Runner
 from dysnomia_plugins.errors import BadProperties, PluginError, ProcessFailed
+from dysnomia_plugins.interface.context import SERVICE_UMASK
 from dysnomia_plugins.toolkit.containers.engine import SOCKET, Engine
 from dysnomia_plugins.types.docker.containers import Container
 
@@ -91,7 +92,7 @@ class Docker:
         Raises as ``run`` does."""
         try:
             done = self.runner.run(
-                self.command(*words), env={**(env or {}), **self.environment}, timeout=timeout, umask=0o022,
+                self.command(*words), env={**(env or {}), **self.environment}, timeout=timeout, umask=SERVICE_UMASK,
                 stdin=stdin,
             )  # fmt: skip
         except ProcessFailed as error:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
+from dysnomia_plugins.interface.context import SERVICE_UMASK
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_plugins.toolkit import deployment
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
@@ -211,7 +212,7 @@ def _asking(ctx: Context) -> Docker:
 def _start(ctx: Context, name: str) -> None:
     """Podman leaves a process behind that watches the container. Raises PluginError."""
     docker = Docker.of(ctx.component, ctx.runner)
-    ctx.runner.follow(docker.command("start", name), env=docker.environment, umask=0o022)
+    ctx.runner.follow(docker.command("start", name), env=docker.environment, umask=SERVICE_UMASK)
 
 
 def _remove_made(ctx: Context, docker: Docker, step: Mapping[str, Any]) -> None:

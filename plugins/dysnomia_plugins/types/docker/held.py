@@ -12,6 +12,7 @@ from typing import Any
 
 from dysnomia_plugins.base import Component, Context
 from dysnomia_plugins.errors import BadProperties, NotSafe, PluginError
+from dysnomia_plugins.interface.context import SERVICE_UMASK
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.docker.client import Docker, names_in_words
 from dysnomia_plugins.types.docker.containers import Container
@@ -151,7 +152,7 @@ def _bring_back(ctx: Context, docker: Docker, name: str, how: str) -> None:
         docker.run("unpause", container.id)
     elif how == STOP and not container.is_up:
         words = docker.command("start", container.id)
-        docker.runner.follow(words, env=docker.environment, umask=0o022)
+        docker.runner.follow(words, env=docker.environment, umask=SERVICE_UMASK)
         ctx.progress.log(f"{container.name} was started again")
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from dysnomia_plugins.base import Found, Probe, PropertyValue
+from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
 from dysnomia_plugins.errors import PluginError, WrongCredentials
+from dysnomia_plugins.toolkit.containers.engine import Engine
+from dysnomia_plugins.toolkit.containers.find import found
 from dysnomia_plugins.toolkit.containers.reach import is_contained
 from dysnomia_plugins.toolkit.servers import down
 from dysnomia_plugins.types.redis.programs import PROGRAMS
@@ -92,6 +94,27 @@ def discover() -> Iterator[Found]:
             name += "-2"
         taken.add(name)
         yield _found(one, name)
+
+
+def in_containers(runner: Runner, engines: Iterable[Engine] | None = None) -> Iterator[Found]:
+    """Every server in a container of Docker or Podman."""
+    for one in found(runner, PORT, *PROGRAMS, among=engines):
+        properties: dict[str, PropertyValue] = {"type": _TYPE, **one.properties}
+        try:
+            with Connection.open(Server.from_properties(properties), limit=SECONDS) as connection:
+                info = connection.info()
+        except PluginError as error:
+            yield one.refused(properties, "a Redis server", error)
+            continue
+        keys = sum(counts.keys for counts in keyspace(info).values())
+        yield Found(
+            type=_TYPE,
+            container=one.container,
+            component=COMPONENT,
+            properties=properties,
+            size=int(info["used_memory"]),
+            detail=f"{Version.of(info, '_')}, {keys:,} keys, {one.where}",
+        )
 
 
 def running() -> Iterator[Running]:

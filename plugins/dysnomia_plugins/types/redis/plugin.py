@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -44,6 +45,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown
 from dysnomia_plugins.toolkit.process import NeverCancelled
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.types.redis import (
+    contained,
     contents,
     discover,
     folders,
@@ -142,6 +144,8 @@ class RedisDatabase(StatePlugin):
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """redis-cli (or Valkey's) on the server; the password by REDISCLI_AUTH, which both take."""
         server = Server.of(component)
+        if server.container is not None:
+            return contained.shell(server)
         secret = server.secret()
         return [client(server), *server.arguments()], ({"REDISCLI_AUTH": secret} if secret else {})
 
@@ -152,7 +156,7 @@ class RedisDatabase(StatePlugin):
             return Probe(up=False, detail=str(error))
 
     def discover(self, runner: Runner) -> Iterable[Found]:
-        return discover.discover()
+        return chain(discover.discover(), discover.in_containers(runner))
 
     def list_state(self, container: Component, runner: Runner) -> ListedState:
         """A server holds one component, all of it; the server need not be asked for that."""

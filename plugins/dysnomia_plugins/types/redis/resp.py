@@ -51,6 +51,11 @@ class Connection:
     @classmethod
     def open(cls, server: Server, cancel: CancelToken | None = None, *, limit: float = CONNECT_SECONDS) -> Self:
         """Connect and log in. Raises ServerDown, WrongCredentials, PluginError (the password's file)."""
+        name = str(server)
+        if server.container is not None:
+            from dysnomia_plugins.types.redis.contained import resolved
+
+            server = resolved(server)
         secret = server.secret()
         try:
             if server.socket:
@@ -62,7 +67,7 @@ class Connection:
                 f"the Redis server at {server} does not answer ({error.strerror or error})",
                 "start it, or correct redisSocket, redisHost and redisPort",
             ) from None
-        return cls(connected, str(server), cancel)._begin(server.user, secret, limit)
+        return cls(connected, name, cancel)._begin(server.user, secret, limit)
 
     @classmethod
     def private(cls, folder: Folder, run_as: str | None, secret: str) -> Self:

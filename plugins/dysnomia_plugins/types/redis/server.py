@@ -6,6 +6,9 @@ a job's own and copies stand: ``redisCopiesDir`` (/var/lib/dysnomia-redis for ro
 others), run by ``redisServerUser`` (redis or valkey, if we are root and there is one). ``redisBinDir``: the folder of
 their programs, where it is not on the PATH. ``redisTimeout``: seconds that a takeover may take to begin or to go on
 (60). Secrets go over the socket, or by environment to redis-cli.
+
+``dockerContainer`` or ``podmanContainer`` names the container that it runs in (``contained``); ``redisPort`` is the one
+inside then.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import Self
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.context import single
+from dysnomia_plugins.toolkit.containers.engine import Reference
 from dysnomia_plugins.toolkit.guarded.named_file import read_secret
 
 PORT = 6379
@@ -45,6 +49,8 @@ class Server:
     timeout: float = TIMEOUT
     bin_folder: str = ""
     """Of the programs; ``""`` for those on the PATH."""
+    container: Reference | None = None
+    """The container of Docker or Podman that it runs in."""
 
     @classmethod
     def of(cls, component: Component) -> Self:
@@ -53,7 +59,13 @@ class Server:
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, PropertyValue]) -> Self:
+        """Raises PluginError where they make no sense."""
         one = partial(single, properties)
+        container = Reference.of(properties)
+        if container is not None and (one("redisSocket") or one("redisHost")):
+            raise PluginError(
+                f"redisSocket or redisHost is set, and the {container} too", "leave one of them: the address is its own"
+            )
         return cls(
             socket=one("redisSocket"),
             host=one("redisHost", "127.0.0.1"),
@@ -65,11 +77,14 @@ class Server:
             run_as=_run_as(one("redisServerUser")),
             timeout=_number("redisTimeout", one("redisTimeout", str(TIMEOUT)), 86400),
             bin_folder=one("redisBinDir"),
+            container=container,
         )
 
     @property
     def location(self) -> tuple[str, ...]:
         """Socket, or address and port: the same for every way to write them down."""
+        if self.container is not None:
+            return (*self.container.location, str(self.port))
         if self.socket:
             return (os.path.realpath(self.socket),)
         return ("127.0.0.1" if self.host == "localhost" else self.host, str(self.port))
@@ -89,7 +104,7 @@ class Server:
         return [*where, *(["--user", self.user] if self.user else [])]
 
     def __str__(self) -> str:
-        return self.socket or f"{self.host}:{self.port}"
+        return str(self.container or self.socket or f"{self.host}:{self.port}")
 
 
 def _number(name: str, text: str, most: int) -> float:

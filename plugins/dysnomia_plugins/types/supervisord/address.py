@@ -3,6 +3,9 @@
 ``serverurl`` (``unix:///run/supervisor.sock``, ``http://localhost:9001``), ``username``, ``password``. Of the
 expansions that it knows, ``%(here)s`` (the file's folder) and ``%(ENV_x)s`` are read. Source: "Configuration File" of
 Supervisor 4.2.
+
+Where there is no such file, it is reached at its client's own default, as by Dysnomia's module: a supervisord that was
+started with a file elsewhere may well listen there. A client that finds no file is told no password.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import configparser
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,16 +37,19 @@ class Address:
     host: str = ""
     port: int = 0
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    hint: str = "start it"
+    """What to do where nothing answers."""
 
 
 def address(files: Sequence[Path] = FILES) -> Address:
-    """What the first of the files says that is there.
+    """What the first of the files says that is there; the client's default where there is none.
 
-    Raises NotSafe where others may write it, PluginError where there is none or it cannot be read."""
+    Raises NotSafe where others may write it, PluginError where it cannot be read."""
     file = next((file for file in files if file.is_file()), None)
     if file is None:
-        shown = " nor ".join(map(str, files))
-        raise PluginError(f"there is no configuration of supervisord ({shown})", "install supervisor, or link it there")
+        shown = " or ".join(map(str, files))
+        hint = f"start it; if it listens elsewhere, link its configuration to {shown}"
+        return replace(_parsed({}), hint=hint)
     refused = refusal(file)
     if refused:
         raise NotSafe(refused, "give it to root (chown, chmod go-w)")

@@ -55,12 +55,14 @@ class Supervisor:
 
     server: xmlrpc.client.ServerProxy
     where: str
+    hint: str = "start it"
+    """What to do where it does not answer."""
 
     @classmethod
     def ours(cls, timeout: float = TIMEOUT) -> Supervisor:
         """The one that this machine's configuration names. Raises PluginError, NotSafe."""
         reached = address()
-        return cls(_proxy(reached, timeout), reached.shown)
+        return cls(_proxy(reached, timeout), reached.shown, reached.hint)
 
     def _ask(self, method: str, *words: object) -> Any:
         """Raises ServerDown, PluginError."""
@@ -74,7 +76,7 @@ class Supervisor:
             ) from None
         except (FileNotFoundError, ConnectionError) as error:
             why = error.strerror or "it closed the connection"
-            raise ServerDown(f"supervisord does not answer: {self.where} ({why})", "start it") from None
+            raise ServerDown(f"supervisord does not answer: {self.where} ({why})", self.hint) from None
         except xmlrpc.client.ProtocolError as error:  # its own words would hold the password
             raise PluginError(
                 f"supervisord at {self.where} refused the request (HTTP status {error.errcode})",

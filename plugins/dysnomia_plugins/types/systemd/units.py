@@ -40,11 +40,13 @@ class Units:
     @property
     def started(self) -> tuple[str, ...]:
         """The units to start: of each service its socket, else its timer, else itself; then sockets and timers that
-        start something of another name. A template waits for whoever instantiates it."""
+        start something of another name. A template waits for whoever instantiates it.
+
+        As in Dysnomia, the timer of a service that has a socket too is not started."""
         services = [name for name in self._ending(".service") if not _template(name)]
         first = [self._activator(name) or name for name in services]
         others = [name for name in self._ending(*ACTIVATORS) if not _template(name)]
-        return tuple(dict.fromkeys([*first, *others]))
+        return (*first, *(name for name in others if f"{name.rpartition('.')[0]}.service" not in services))
 
     def _activator(self, service: str) -> str:
         stem = service.removesuffix(".service")

@@ -7,6 +7,7 @@ import shlex
 
 from dysnomia_plugins.base import Component, Context
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.interface.context import SERVICE_UMASK
 from dysnomia_plugins.toolkit.command_words import command_words
 from dysnomia_plugins.toolkit.deployment import names_in
 from dysnomia_plugins.toolkit.folder_links import FolderLinks
@@ -46,7 +47,7 @@ def reload(ctx: Context) -> None:
     if words:
         ctx.progress.phase("reload")
         ctx.progress.log(shlex.join(words))
-        ctx.runner.run(words, timeout=RELOAD_SECONDS)
+        ctx.runner.run(words, timeout=RELOAD_SECONDS, umask=SERVICE_UMASK)
 
 
 def reload_or_warn(ctx: Context) -> bool:
