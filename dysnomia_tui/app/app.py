@@ -363,8 +363,16 @@ class DysnomiaApp(TypingAhead):
         if front is not None:
             front.say_messages()
 
+    def unsay(self, text: str) -> None:
+        """Show a message no more: what it was about is over."""
+        self.messages.forget(text)
+        self._say_again()
+
     def clear_notifications(self) -> None:
         self.messages.clear()
+        self._say_again()
+
+    def _say_again(self) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, DysnomiaScreen):
                 screen.say_messages()

@@ -65,6 +65,10 @@ class Messages:
         """A screen is closed: what it said goes with it."""
         self.shown = [one for one in self.shown if one.screen != screen]
 
+    def forget(self, text: str) -> None:
+        """What was said is over: show it no more."""
+        self.shown = [one for one in self.shown if one.text != text]
+
     def clear(self) -> None:
         """Show nothing but errors."""
         self.shown = [one for one in self.shown if one.severity == "error"]

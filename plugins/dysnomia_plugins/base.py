@@ -298,12 +298,14 @@ class StatePlugin(Plugin):
 
         raise Unsupported(self.cannot_put_back())
 
-    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Sequence[int]:
+    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Mapping[int, str]:
         """Make live hold these rows as they are wanted, in one transaction: all of them, or nothing is changed.
 
-        ``seen``: the ``digest`` of what live held when it was planned. Rows of which live holds something else by now
-        are left alone; returns which those are. Nothing but these rows may change (no trigger fires). Raises
-        PluginError, Cancelled, with live as it was; OutcomeUnknown where it may be either way."""
+        ``seen``: the ``digest`` of what live held when it was planned. Two sorts of rows are left alone, and returned
+        by their places: those of which live holds something else by now, with an empty text, and those against which
+        something stands that came to live since (a value in use), with that in a sentence. Nothing but these rows may
+        change (no trigger fires). Raises PluginError, Cancelled, with live as it was; OutcomeUnknown where it may be
+        either way."""
         from dysnomia_plugins.errors import Unsupported
 
         raise Unsupported(self.cannot_put_back())

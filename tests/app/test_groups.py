@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.actions.confirm_flow import PLANNING
 from dysnomia_tui.app.present import group as present
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
@@ -242,3 +243,21 @@ def test_one_that_was_not_there_yet_forbids_nothing_and_says_so() -> None:
 async def test_a_world_without_groups_has_no_line_of_them() -> None:
     async with driven(world()) as run:
         assert "◆" not in run.text()
+
+
+async def test_a_plan_that_comes_after_its_screen_was_closed_is_still_confirmed() -> None:
+    """On a slow machine it takes its time: that it is made is said, and whoever leaves breaks nothing."""
+    async with on_shop() as run:
+        await run.press("enter")
+        assert isinstance(run.screen, GroupScreen)
+        run.engine.gate.clear()
+        await run.burst("r")
+        await run.until(lambda: PLANNING in run.toasts(), "it is said that it is planned")
+        await run.burst("q")
+        await run.until(lambda: isinstance(run.screen, MainScreen), "the group is closed")
+        run.engine.gate.set()
+        await confirmed(run, "2")
+        await run.until(lambda: run.engine.submitted, "it was submitted")
+        await run.settled()
+        assert isinstance(run.screen, MainScreen)
+        assert PLANNING not in run.toasts()

@@ -15,7 +15,7 @@ from dysnomia_tui.app.files import write_private
 from dysnomia_tui.app.remembered import state_folder
 from dysnomia_tui.app.terminal.terminal import CLIPBOARD_LIMIT, osc52
 from dysnomia_tui.app.theme import pick
-from tests.app.driving import driven
+from tests.app.driving import Driven, driven
 from tests.app.fake_world import fake_settings, world
 
 
@@ -228,3 +228,38 @@ async def test_many_containers_are_asked_a_few_at_a_time() -> None:
         await run.until(lambda: len(run.app.state.probes) == 30)
         assert most <= 4
         monkey.undo()
+
+
+async def test_another_theme_is_in_every_line_at_once() -> None:
+    async with driven(size=(120, 40)) as run:
+        await run.settled()
+        for name, light in (("dysnomia-light", True), ("dysnomia-dark", False)):
+            run.app.show_theme(name)
+            await run.settled()
+            grounds = _grounds(run)
+            assert all((sum(colour) > 384) is light for colour in grounds - {PRIMARY}), grounds
+
+
+async def test_the_line_that_keys_would_not_go_to_is_seen_in_the_light_too() -> None:
+    async with driven() as run:
+        await run.settled()
+        run.app.show_theme("dysnomia-light")
+        await run.settled()
+        ground, blurred = (run.main.list.get_component_rich_style(f"virtual-table--{name}").bgcolor
+                           for name in ("head", "cursor-blurred"))  # fmt: skip
+        assert ground is not None
+        assert blurred is not None
+        assert sum(ground.get_truecolor()) - sum(blurred.get_truecolor()) > 30
+
+
+PRIMARY = (0x2F, 0x6F, 0xB0)
+
+
+def _grounds(run: Driven) -> set[tuple[int, ...]]:
+    """The colours behind all that stands on the screen."""
+    return {
+        tuple(segment.style.bgcolor.get_truecolor())
+        for strip in run.screen._compositor.render_strips()
+        for segment in strip
+        if segment.style is not None and segment.style.bgcolor is not None
+    }

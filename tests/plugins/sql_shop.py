@@ -71,7 +71,7 @@ class SqlShop:
     def look(self, rows: Sequence[PutRow]) -> LiveLook:
         return self.bare.plugin.look_at_rows(self.bare.context(), rows)
 
-    def put(self, rows: Sequence[PutRow], look: LiveLook | None = None) -> Sequence[int]:
+    def put(self, rows: Sequence[PutRow], look: LiveLook | None = None) -> Mapping[int, str]:
         """Of those that the look says can be."""
         look = look or self.look(rows)
         assert look.refusals == ()

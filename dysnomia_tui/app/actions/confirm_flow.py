@@ -10,9 +10,15 @@ from dysnomia_tui.engine.plans.plan import Grade, Plan
 from dysnomia_tui.engine.records import JobView
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from dysnomia_tui.app.services import Services
 
 Submitted = Callable[[JobView], None]
+SAY_AFTER = 0.7
+"""Seconds after which it is said that a plan is still being made: servers are asked for it, and can be slow."""
+SAID_FOR = 120.0
+PLANNING = "asking what it would do…"
 
 
 class ConfirmFlow:
@@ -20,13 +26,48 @@ class ConfirmFlow:
 
     def __init__(self, app: Services) -> None:
         self._app = app
+        self._says: Timer | None = None
 
     def plan(self, make: Callable[[Engine], Plan], submitted: Submitted | None = None) -> None:
         """Make a plan, then confirm and submit it."""
-        self._app.client.ask("plan", make, lambda plan: self.confirm(plan, submitted), self._app.trouble)
+        told = self._while_open(submitted)
+        self._made()
+        self._says = self._app.set_timer(SAY_AFTER, lambda: self._app.notify(PLANNING, timeout=SAID_FOR))
+
+        def have(plan: Plan) -> None:
+            self._made()
+            self._confirm(plan, told)
+
+        def failed(problem: str) -> None:
+            self._made()
+            self._app.trouble(problem)
+
+        self._app.client.ask("plan", make, have, failed)
+
+    def _made(self) -> None:
+        """No plan is waited for any more, or another one."""
+        if self._says is not None:
+            self._says.stop()
+            self._says = None
+            self._app.unsay(PLANNING)
+
+    def _while_open(self, submitted: Submitted | None) -> Submitted | None:
+        """The same, but only as long as the screen that asks is open: a slow plan can come after it was closed."""
+        if submitted is None:
+            return None
+        asker = self._app.screen_stack[-1]
+
+        def told(job: JobView) -> None:
+            if asker in self._app.screen_stack:
+                submitted(job)
+
+        return told
 
     def confirm(self, plan: Plan, submitted: Submitted | None = None) -> None:
         """Show the plan and ask as its grade demands; a plan that only reads is submitted as it is."""
+        self._confirm(plan, self._while_open(submitted))
+
+    def _confirm(self, plan: Plan, submitted: Submitted | None) -> None:
         from dysnomia_tui.app.screens.confirm import ConfirmScreen, Decision
 
         if plan.grade is Grade.READ and not plan.blockers:

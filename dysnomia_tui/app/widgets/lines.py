@@ -37,6 +37,7 @@ class LinesView(VirtualTable[Line]):
 
     DEFAULT_CSS = """
     LinesView > .virtual-table--cursor-blurred { background: transparent; text-style: none; }
+    LinesView:light > .virtual-table--cursor-blurred { background: transparent; }
     LinesView:ansi > .virtual-table--cursor-blurred { text-style: none; }
     LinesView:nocolor > .virtual-table--cursor-blurred { text-style: none; }
     """

@@ -48,6 +48,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     }
     VirtualTable > .virtual-table--cursor { background: $primary; color: $text; text-style: bold; }
     VirtualTable > .virtual-table--cursor-blurred { background: $surface-lighten-2; }
+    VirtualTable:light > .virtual-table--cursor-blurred { background: $surface-darken-2; }
     VirtualTable > .virtual-table--head { text-style: bold; color: $text-muted; }
     VirtualTable > .virtual-table--marked { text-style: bold; }
     VirtualTable:ansi > .virtual-table--cursor { text-style: reverse bold; background: ansi_default; }
@@ -261,6 +262,11 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
 
     def on_resize(self) -> None:
         self._lay_out()
+
+    def notify_style_update(self) -> None:
+        """Another theme: what was rendered in the colours of the one before is rendered again."""
+        super().notify_style_update()
+        self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width

@@ -41,6 +41,8 @@ class PutBack:
     """Those of which live holds something else than what was planned upon."""
     guard: Generation
     warnings: tuple[str, ...] = ()
+    against: tuple[tuple[PlannedRow, str], ...] = ()
+    """Those that were left because of what came to live since it was planned, with that in a sentence."""
 
 
 def put_back(
@@ -67,9 +69,11 @@ def put_back(
             component_job.journal.step(PUT_BACK, guard=guard.number, id=snapshot_id, restored=number, rows=sample)
             stored = ensure_index(component_job, lock, generation)
             left = _transaction(component_job, plugin, ctx, stored, rows, planned)
-            component_job.journal.step(PUT, left=left)
+            component_job.journal.step(PUT, left=list(left))
             component_job.journal.step(SETTLED, swapped=True)
-    return PutBack(len(planned) - len(left), tuple(planned[at] for at in left), guard, tuple(warnings))
+    changed = tuple(planned[at] for at, reason in left.items() if not reason)
+    against = tuple((planned[at], reason) for at, reason in left.items() if reason)
+    return PutBack(len(planned) - len(left), changed, guard, tuple(warnings), against)
 
 
 def _rows(
@@ -121,13 +125,14 @@ def _transaction(
     stored: Stored,
     rows: Sequence[PutRow],
     planned: Sequence[PlannedRow],
-) -> list[int]:
+) -> dict[int, str]:
+    """By the places of the rows that were left: what stands against them, nothing where they changed since the plan."""
     component_job.progress.phase("put back")
     seen = [row.seen for row in planned]
     try:
         if plugin.puts_back_sections:
-            return sorted(plugin.put_sections_back(ctx, stored, rows, seen))
-        return sorted(plugin.put_back(ctx, rows, seen))
+            return dict.fromkeys(sorted(plugin.put_sections_back(ctx, stored, rows, seen)), "")
+        return dict(sorted(plugin.put_back(ctx, rows, seen).items()))
     except OutcomeUnknown:
         raise  # the journal stays open: the next writer settles it
     except BaseException:

@@ -32,6 +32,8 @@ from dysnomia_tui.engine.rows.client import RowSeen, RowsSeen, rows_seen
 SHOWN = 200
 """Rows that a plan shows one by one; all of them are in its ``params``."""
 CONFLICTS_SHOWN = 20
+NAMED = 5
+"""Rows that were left which the end of a job names one by one."""
 IN_COMMAND = 12
 """Keys up to which the equivalent command names each."""
 NOTHING = RowsSeen((), (), (), "")
@@ -274,20 +276,34 @@ def run_put_back(work: JobContext) -> Outcome:
 
 
 def _outcome(done: PutBack, number: int, word: str) -> Outcome:
-    left = [" ".join((_named(row.section), *([",".join(row.key)] if row.key else []))) for row in done.left]
+    changed = [_row_named(row) for row in done.left]
+    against = [_row_named(row) for row, _ in done.against]
     details: dict[str, Any] = {
         "generations": [_generation(done.guard)],
         "guard": done.guard.number,
         "put": done.done,
-        "rows_left": left[:SHOWN],
+        "rows_left": [*changed, *against][:SHOWN],
         "warnings": list(done.warnings),
         "undoable": done.done > 0,
     }
     rows = _counted(done.done, word)
     message = f"{rows} of generation {number} in live again; guard {done.guard.number}"
-    if not left:
+    if not changed and not against:
         return Outcome(JobState.DONE, "; ".join((message, *done.warnings)), details=details)
-    named = ", ".join(left[:5]) + (f" and {len(left) - 5:,} more" if len(left) > 5 else "")
-    message = f"{message}; left as they were, for they changed since the plan: {named}"
+    if changed:
+        message = f"{message}; left as they were, for they changed since the plan: {_some(changed, ', ')}"
+    if against:
+        reasons = _some([reason for _, reason in done.against], "; ")
+        message = f"{message}; left as they were, for what came to live since the plan: {reasons}"
     state, code = (JobState.PARTLY, Exit.PARTLY) if done.done else (JobState.FAILED, Exit.FAILED)
     return Outcome(state, message, code, "look at the new plan", details)
+
+
+def _row_named(row: PlannedRow) -> str:
+    return " ".join((_named(row.section), *([",".join(row.key)] if row.key else [])))
+
+
+def _some(texts: Sequence[str], between: str) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(texts) - NAMED:,} more" if len(texts) > NAMED else ""
+    return between.join(texts[:NAMED]) + more

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def _everything_is_back(shop: Shop) -> None:
     assert len(rows) == sum(one.rows or 0 for one in tables.values())
     look = shop.look(rows)
     assert (look.conflicts, look.refusals) == ({}, ())
-    assert shop.put(rows, look) == []
+    assert shop.put(rows, look) == {}
     assert shop.dumped() == before
 
 
@@ -108,14 +108,29 @@ def test_what_stands_against_rows_is_found_and_follows_from_each_other(shop: Sho
     assert shop.look(lost).conflicts[3] == "email of 2 of table customers is in use by the row 9", "whatever its case"
     new = shop.wanted("customers", "9")
     assert shop.look(new).conflicts == {0: "the row N1 of table `orders` refers to 9 of table customers"}
-    with pytest.raises(NotSafe, match="nothing was changed: the row N1"):
-        shop.bare.plugin.put_back(shop.bare.context(), new, [shop.look(new).rows[0].digest])
-    assert shop.put([*lost, *new, *shop.wanted("orders", "N1")]) == []
+    seen = [shop.look(new).rows[0].digest]
+    assert shop.bare.plugin.put_back(shop.bare.context(), new, seen) == shop.look(new).conflicts
+    assert shop.put([*lost, *new, *shop.wanted("orders", "N1")]) == {}
     assert _without_counters(shop.dumped()) == _without_counters(whole), "AUTO_INCREMENT went on, for 9 was given out"
 
 
 def _without_counters(lines: Sequence[str]) -> list[str]:
     return [re.sub(r" AUTO_INCREMENT=\d+", "", line) for line in lines]
+
+
+def test_a_value_taken_since_the_plan_leaves_its_row_and_what_refers_to_it(shop: Shop) -> None:
+    shop.create(CUSTOMERS)
+    shop.sql("SET foreign_key_checks = 0; DELETE FROM orders; DELETE FROM customers")
+    rows = [*shop.wanted("customers", "1", "2"), *shop.wanted("orders", "A1", "B1")]
+    look = shop.look(rows)
+    assert look.conflicts == {}
+    shop.sql("INSERT INTO customers VALUES (7, 'bob@example.org', NULL)")
+    assert shop.put(rows, look) == {
+        1: "email of 2 of table customers is in use by the row 7",
+        3: "B1 of table orders refers to 2 of `customers`, which is not there",
+    }
+    assert shop.sql("SELECT id FROM customers ORDER BY id").split() == ["1", "7"]
+    assert shop.sql("SELECT number FROM orders").split() == ["A1"]
 
 
 def test_rows_that_refer_to_each_other_in_circles_are_back_and_values_are_exchanged(shop: Shop) -> None:
@@ -137,7 +152,7 @@ def test_rows_that_refer_to_each_other_in_circles_are_back_and_values_are_exchan
     rows = [*shop.wanted("member", "1", "2", "3", "9"), *shop.wanted("team", "1", "2")]
     look = shop.look(rows)
     assert look.conflicts == {}
-    assert shop.put(rows, look) == []
+    assert shop.put(rows, look) == {}
     assert shop.dumped() == before
 
 
@@ -155,7 +170,7 @@ def test_a_row_goes_without_taking_others_along(shop: Shop) -> None:
     new = shop.wanted("customers", "9")
     assert shop.look(new).conflicts == {0: "the row 1 of table `other`.`refers` refers to 9 of table customers"}
     shop.sql("UPDATE customers SET email = 'changed', boss = NULL WHERE id = 2")
-    assert shop.put(shop.wanted("customers", "2")) == []
+    assert shop.put(shop.wanted("customers", "2")) == {}
     assert shop.sql("SELECT COUNT(*) FROM orders") == "3", "a row that goes and comes takes none of those along"
     shop.server.drop("other")
 
@@ -170,7 +185,7 @@ def test_what_would_fire_a_trigger_is_left_and_named(shop: Shop) -> None:
     shop.sql("INSERT INTO customers VALUES (3, 'new', 1); TRUNCATE heard; DELETE FROM orders WHERE number = 'B1'")
     rows = [*shop.wanted("customers", "3"), *shop.wanted("orders", "B1")]
     assert shop.look(rows).conflicts == {}, "a row that goes fires neither"
-    assert shop.put(rows) == []
+    assert shop.put(rows) == {}
     assert _without_counters(shop.dumped()) == _without_counters(before)
     shop.sql("UPDATE customers SET boss = NULL; DELETE FROM heard")
     (reason,) = shop.look(shop.wanted("customers", "2")).conflicts.values()
@@ -195,7 +210,7 @@ def test_what_changed_since_the_plan_is_left_and_others_wait(shop: Shop) -> None
         application.stdin.write(b"BEGIN; INSERT INTO t VALUES (1, 'new'); SELECT 'written';\n")
         application.stdin.flush()
         assert application.stdout.readline() == b"written\n"
-        left: list[Sequence[int]] = []
+        left: list[Mapping[int, str]] = []
         thread = threading.Thread(target=lambda: left.append(shop.put(rows, look)))
         thread.start()
         waiting = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
@@ -203,7 +218,7 @@ def test_what_changed_since_the_plan_is_left_and_others_wait(shop: Shop) -> None
         application.stdin.write(b"COMMIT;\n")
         application.stdin.close()
     thread.join()
-    assert left == [[0]]
+    assert left == [{0: ""}]
     assert shop.sql("SELECT * FROM t ORDER BY id") == "1\tnew\n2\tb"
 
 
@@ -226,7 +241,7 @@ def test_a_key_that_nobody_has_stays_free_until_the_end(shop: Shop) -> None:
 
     ctx = replace(shop.bare.context(), cancel=Meanwhile())
     seen = [one.digest for one in look.rows]
-    assert shop.bare.plugin.put_back(ctx, rows, seen) == []
+    assert shop.bare.plugin.put_back(ctx, rows, seen) == {}
     assert len(said) >= 2
     assert all("1205" in one for one in said), said
     assert shop.sql("SELECT number, customer FROM orders ORDER BY number") == "A1\t1\nB1\t2\nB2\t2"
@@ -321,7 +336,7 @@ def test_an_account_with_rights_on_the_database_alone_puts_rows_back(shop: Shop)
     look = shop.look(rows)
     (warning,) = look.warnings
     assert warning.startswith("tables of other databases that refer to these rows")
-    assert shop.put(rows, look) == []
+    assert shop.put(rows, look) == {}
     assert shop.dumped() == before
     shop.server.sql("REVOKE TRIGGER ON orders.* FROM shop@localhost")
     (refusal, _) = shop.look(rows).refusals

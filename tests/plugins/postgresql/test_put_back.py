@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def test_one_of_everything_is_back_as_pg_dump_has_it(hostile: bool, shop: Shop, 
     assert (
         "sequence public.always_id_seq is behind: it would go on from 2, and stay there after an undo" in look.warnings
     )
-    assert shop.put(rows, look) == []
+    assert shop.put(rows, look) == {}
     assert shop.dumped() == before
 
 
@@ -102,10 +102,25 @@ def test_what_stands_against_rows_is_found_and_follows_from_each_other(shop: Sho
     assert shop.look(lost).conflicts[3] == "email of 2 of table public.customers is in use by the row 9"
     new = shop.wanted("public.customers", "9")
     assert shop.look(new).conflicts == {0: "the row N1 of table public.orders refers to 9 of table public.customers"}
-    with pytest.raises(NotSafe, match="nothing was changed: the row N1"):
-        shop.bare.plugin.put_back(shop.bare.context(), new, [shop.look(new).rows[0].digest])
-    assert shop.put([*lost, *new, *shop.wanted("public.orders", "N1")]) == []
+    seen = [shop.look(new).rows[0].digest]
+    assert shop.bare.plugin.put_back(shop.bare.context(), new, seen) == shop.look(new).conflicts
+    assert shop.put([*lost, *new, *shop.wanted("public.orders", "N1")]) == {}
     assert shop.dumped() == whole
+
+
+def test_a_value_taken_since_the_plan_leaves_its_row_and_what_refers_to_it(shop: Shop) -> None:
+    shop.create(CUSTOMERS)
+    shop.sql("DELETE FROM orders; DELETE FROM customers")
+    rows = [*shop.wanted("public.customers", "1", "2"), *shop.wanted("public.orders", "A1", "B1")]
+    look = shop.look(rows)
+    assert look.conflicts == {}
+    shop.sql("INSERT INTO customers VALUES (7, 'bob@example.org', NULL)")
+    assert shop.put(rows, look) == {
+        1: "email of 2 of table public.customers is in use by the row 7",
+        3: "B1 of table public.orders refers to 2 of public.customers, which is not there",
+    }
+    assert shop.sql("SELECT id FROM customers ORDER BY id").split() == ["1", "7"]
+    assert shop.sql("SELECT number FROM orders").split() == ["A1"]
 
 
 CIRCLES = """
@@ -143,7 +158,7 @@ def test_rows_that_refer_to_each_other_in_circles_are_back_and_values_are_exchan
     ]
     look = shop.look(rows)
     assert look.conflicts == {}
-    assert shop.put(rows, look) == []
+    assert shop.put(rows, look) == {}
     assert shop.dumped() == before
     gone = [replace(row, wanted=None) for row in shop.wanted("public.part_old", ("2025-01-01", "1"))]
     assert shop.look(gone).conflicts == {
@@ -169,7 +184,7 @@ def test_rows_change_where_they_are_and_no_trigger_fires(shop: Shop) -> None:
     look = shop.look(rows)
     (warning,) = look.warnings
     assert warning.startswith("trigger told of table public.customers would not fire")
-    assert shop.put(rows, look) == []
+    assert shop.put(rows, look) == {}
     assert shop.dumped() == before
 
 
@@ -187,13 +202,13 @@ def test_what_changed_since_the_plan_is_left_and_others_wait(shop: Shop) -> None
         application.stdin.flush()
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
         wait_until(lambda: shop.sql("SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass") != "0")
-        left: list[Sequence[int]] = []
+        left: list[Mapping[int, str]] = []
         thread = threading.Thread(target=lambda: left.append(shop.put(rows, look)))
         thread.start()
         wait_until(lambda: shop.sql(waiting) == "1")
         application.stdin.write(b"COMMIT;\n")
     thread.join()
-    assert left == [[0]]
+    assert left == [{0: ""}]
     assert shop.sql("SELECT * FROM t ORDER BY id") == "1|new\n2|b"
 
 
@@ -286,7 +301,7 @@ def test_no_code_of_an_owner_runs_as_the_superuser_that_puts_rows_back(shop: Sho
     shop.keep()
     before = shop.dumped()
     shop.sql("DELETE FROM mine.t")
-    assert shop.put(shop.wanted("mine.t", "a")) == []
+    assert shop.put(shop.wanted("mine.t", "a")) == {}
     assert shop.dumped() == before
     shop.sql("ALTER TABLE mine.t ADD w mine.seen[]")
     shop.keep()
@@ -307,5 +322,5 @@ def test_what_depends_on_the_databases_settings_is_put_back_under_them(shop: Sho
     shop.keep()
     before = shop.dumped()
     shop.sql("DELETE FROM sale")
-    assert shop.put(shop.lacking(shop.sections()["public.sale"])) == []
+    assert shop.put(shop.lacking(shop.sections()["public.sale"])) == {}
     assert shop.dumped() == before

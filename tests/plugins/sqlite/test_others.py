@@ -53,7 +53,7 @@ def test_rows_are_put_back_as_the_owner(bench: SqliteBench, other: OtherUser) ->
     rows = [PutRow(section, ("1",), raw)]
     look = bench.sqlite.look_at_rows(ctx, rows)
     with holding(bench.live, "SELECT count(*) FROM t"):
-        assert bench.sqlite.put_back(ctx, rows, [look.rows[0].digest]) == []
+        assert bench.sqlite.put_back(ctx, rows, [look.rows[0].digest]) == {}
     assert bench.identity() == now
     assert {one.stat().st_uid for one in bench.databases.iterdir()} == {other.uid}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,7 @@ class Shop:
     def look(self, rows: Sequence[PutRow]) -> LiveLook:
         return self.plugin.look_at_rows(self.bare.context(), rows)
 
-    def put(self, rows: Sequence[PutRow], look: LiveLook | None = None) -> Sequence[int]:
+    def put(self, rows: Sequence[PutRow], look: LiveLook | None = None) -> Mapping[int, str]:
         """Of those that the look says can be."""
         look = look or self.look(rows)
         chosen = [at for at, row in enumerate(look.rows) if row.digest != row.wanted and at not in look.conflicts]
@@ -123,7 +123,7 @@ def test_one_of_everything_is_back_to_the_last_byte(encoding: str, make: Callabl
     assert len(rows) == sum(one.rows or 0 for one in tables)
     look = shop.look(rows)
     assert (look.conflicts, look.refusals) == ({}, ())
-    assert shop.put(rows, look) == []
+    assert shop.put(rows, look) == {}
     after = Contents(shop.live)
     assert after.rows == before.rows
     assert after.digest == before.digest
@@ -145,8 +145,23 @@ def test_a_unique_value_in_use_by_another_row_is_found(make: Callable[[str], Sho
     assert look.conflicts == {0: "email of 2 of table customers is in use by the row 7"}
     together = shop.wanted("customers", "2", "7")  # 7 came since: put back as well, it goes
     assert shop.look(together).conflicts == {}
-    assert shop.put(together) == []
+    assert shop.put(together) == {}
     assert shop.rows("SELECT id, email FROM customers") == [(1, "ada@example.org"), (2, "bob@example.org")]
+
+
+def test_a_value_taken_since_the_plan_leaves_its_row_and_what_refers_to_it(make: Callable[[str], Shop]) -> None:
+    shop = make(CUSTOMERS)
+    shop.run("DELETE FROM orders; DELETE FROM customers")
+    rows = [*shop.wanted("customers", "1", "2"), *shop.wanted("orders", "A1", "B1")]
+    look = shop.look(rows)
+    assert look.conflicts == {}
+    shop.run("INSERT INTO customers VALUES (7, 'BOB@example.org', NULL)")
+    assert shop.put(rows, look) == {
+        1: "email of 2 of table customers is in use by the row 7",
+        3: "B1 of table orders refers to 2 of customers, which is not there",
+    }
+    assert shop.rows("SELECT id FROM customers") == [(1,), (7,)]
+    assert shop.rows("SELECT number FROM orders") == [("A1",)]
 
 
 def test_references_that_would_lead_nowhere_are_found_and_follow_from_each_other(make: Callable[[str], Shop]) -> None:
@@ -162,7 +177,7 @@ def test_references_that_would_lead_nowhere_are_found_and_follow_from_each_other
     }, "what depends on a row that is left out is left out as well"
     whole = [*orders, *shop.wanted("customers", "2", "1")]
     assert shop.look(whole).conflicts == {}
-    assert shop.put(whole) == []
+    assert shop.put(whole) == {}
     assert shop.rows("PRAGMA foreign_key_check") == []
     assert shop.rows("SELECT number FROM orders") == [("A1",), ("B1",)]
 
@@ -172,10 +187,11 @@ def test_a_row_that_others_refer_to_does_not_go(make: Callable[[str], Shop]) -> 
     shop.run("INSERT INTO customers VALUES (9, 'new', NULL); INSERT INTO orders VALUES ('N1', 9, 5)")
     alone = shop.wanted("customers", "9")
     assert shop.look(alone).conflicts == {0: "the row N1 of table orders refers to 9 of table customers"}
-    with pytest.raises(NotSafe, match="nothing was changed: the row N1"):
-        shop.plugin.put_back(shop.bare.context(), alone, [shop.look(alone).rows[0].digest])
+    seen = [shop.look(alone).rows[0].digest]
+    reason = "the row N1 of table orders refers to 9 of table customers"
+    assert shop.plugin.put_back(shop.bare.context(), alone, seen) == {0: reason}
     both = [*alone, *shop.wanted("orders", "N1")]
-    assert shop.put(both) == []
+    assert shop.put(both) == {}
     assert len(shop.rows("SELECT * FROM orders")) == 3, "no other order went with its customer"
 
 
@@ -200,7 +216,7 @@ def test_a_rowid_that_is_no_key_is_no_conflict(make: Callable[[str], Shop]) -> N
     """Of a table with a key of its own: rows that came since have the rowids of those that went."""
     shop = make("CREATE TABLE t (k TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('a', 1), ('b', 2)")
     shop.run("DELETE FROM t WHERE k = 'b'; INSERT INTO t VALUES ('c', 3)")
-    assert shop.put(shop.wanted("t", "b")) == []
+    assert shop.put(shop.wanted("t", "b")) == {}
     assert sorted(shop.rows("SELECT k, v FROM t")) == [("a", 1), ("b", 2), ("c", 3)]
 
 
@@ -240,14 +256,14 @@ def test_a_reader_that_keeps_its_place_is_waited_for(make: Callable[[str], Shop]
     reader = sqlite3.connect(shop.live, isolation_level=None, check_same_thread=False)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM t").fetchall()
-    done: list[Sequence[int]] = []
+    done: list[Mapping[int, str]] = []
     thread = threading.Thread(target=lambda: done.append(shop.put(rows)))
     thread.start()
     wait_until(lambda: _pending(shop.live))
     reader.execute("ROLLBACK")
     reader.close()
     thread.join()
-    assert (done, shop.rows("SELECT * FROM t")) == ([[]], [(1, "a")])
+    assert (done, shop.rows("SELECT * FROM t")) == ([{}], [(1, "a")])
 
 
 def _pending(live: Path) -> bool:

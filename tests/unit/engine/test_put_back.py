@@ -97,6 +97,24 @@ def test_a_row_that_changes_between_plan_and_job_is_left_and_named(lost: EngineF
     assert (undo.state, held(lost)[3]) == (JobState.DONE, "of another customer")
 
 
+def test_a_value_that_is_taken_between_plan_and_job_leaves_its_row_and_no_other(
+    lost: EngineFixture, engine: Engine
+) -> None:
+    lost.execute("CREATE UNIQUE INDEX texts ON t (text)")
+    plan = engine.plan_put_back(ORDERS, 1, asked(2, 3, 4))
+    lost.execute("INSERT INTO t VALUES (9, 'row 3')")
+    lost.execute("UPDATE t SET text = 'paid' WHERE id = 4")
+    job = lost.run(engine, plan)
+    assert (job.state, job.details["rows_left"]) == (JobState.PARTLY, ["table t 4", "table t 3"])
+    assert job.message.endswith(
+        "; left as they were, for they changed since the plan: table t 4"
+        "; left as they were, for what came to live since the plan: text of 3 of table t is in use by the row 9"
+    )
+    assert held(lost) == {1: "row 1", 2: "row 2", 4: "paid", 5: "row 5", 6: "row 6", 9: "row 3"}
+    assert lost.run(engine, engine.plan_undo(job.id)).state is JobState.DONE
+    assert held(lost) == {1: "row 1", 4: "paid", 5: "row 5", 6: "row 6", 9: "row 3"}
+
+
 def test_all_that_live_lacks(lost: EngineFixture, engine: Engine) -> None:
     plan = engine.plan_put_back(ORDERS, 1, [RowsAsked("t", lacking=True)])
     assert len(lines(plan)) == 2

@@ -363,7 +363,7 @@ class MysqlDatabase(SqlDatabase):
 
         return put_back.look(ctx, Client.of(ctx), self.name(ctx.component), rows)
 
-    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Sequence[int]:
+    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Mapping[int, str]:
         from dysnomia_plugins.types.mysql import put_back
 
         return put_back.put_back(ctx, Client.of(ctx), self.name(ctx.component), rows, seen)

@@ -106,7 +106,9 @@ def _warnings(live: LiveRows, rows: Sequence[PutRow], seen: Seen) -> Iterator[st
 # --- the transaction -----------------------------------------------------------------------------------------------
 
 
-def put_back(ctx: Context, client: Client, database: str, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
+def put_back(
+    ctx: Context, client: Client, database: str, rows: Sequence[PutRow], seen: Sequence[str]
+) -> dict[int, str]:
     """See ``StatePlugin.put_back``.
 
     Raises PluginError where rows stay locked, NotSafe where the server refuses one: then nothing was changed."""
@@ -163,9 +165,11 @@ def _require_committed(ctx: Context, client: Client, database: str, rows: Sequen
         raise PluginError("nothing was changed: the connection to the server was lost", "try again")
 
 
-def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Change what is as it was seen. Returns which rows are not, and which were changed. Nobody else can write these
-    rows, nor make one of their keys, nor change their tables, until the transaction ends."""
+def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> tuple[dict[int, str], list[int]]:
+    """Change what is as it was seen and can be. Returns the others (see ``StatePlugin.put_back``) and the changed.
+
+    Nobody else can write these rows, nor make one of their keys, nor change their tables, until the transaction
+    ends."""
     see(live, rows, _OURS)
     live.schema, live.tables, live.refused = (
         LiveRows(live.talk).schema,
@@ -174,12 +178,9 @@ def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> tupl
     )  # what the tables are now that they stay
     _require_tables(live, rows)
     seen_rows = see(live, rows, _OURS)
-    left = [at for at, cells in enumerate(seen_rows.now) if digest(cells) != seen[at]]
-    left_places = set(left)
-    places = [at for at in seen_rows.moved() if at not in left_places]
-    against = seen_rows.against(places)
-    if against:
-        raise NotSafe(f"nothing was changed: {next(iter(against.values()))}", _AGAIN)
+    left = {at: "" for at, cells in enumerate(seen_rows.now) if digest(cells) != seen[at]}
+    left |= seen_rows.against([at for at in seen_rows.moved() if at not in left])
+    places = [at for at in seen_rows.moved() if at not in left]
     live.talk.ask(b"".join(_statements(seen_rows, places)))
     _require_made(live, [rows[at] for at in places])
     return left, places

@@ -405,7 +405,7 @@ class PostgresqlDatabase(SqlDatabase):
 
         return put_back.look(ctx, Client.of(ctx), self.name(ctx.component), rows)
 
-    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Sequence[int]:
+    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Mapping[int, str]:
         from dysnomia_plugins.types.postgresql import put_back
 
         return put_back.put_back(ctx, Client.of(ctx), self.name(ctx.component), rows, seen)

@@ -124,7 +124,9 @@ _WAITING = """SELECT json_agg(what ORDER BY what) FROM (
 # --- the transaction -----------------------------------------------------------------------------------------------
 
 
-def put_back(ctx: Context, client: Client, database: str, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
+def put_back(
+    ctx: Context, client: Client, database: str, rows: Sequence[PutRow], seen: Sequence[str]
+) -> dict[int, str]:
     """See ``StatePlugin.put_back``.
 
     Raises PluginError where rows stay locked, NotSafe where the server refuses one: then nothing was changed."""
@@ -175,8 +177,10 @@ def _require_committed(ctx: Context, client: Client, database: str, number: int)
         raise PluginError("nothing was changed: the connection to the server was lost", "try again")
 
 
-def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
-    """Change what is as it was seen. Returns which rows are not. Nobody else can write these tables meanwhile."""
+def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> dict[int, str]:
+    """Change what is as it was seen and can be. Returns the others: see ``StatePlugin.put_back``.
+
+    Nobody else can write these tables until the transaction ends."""
     _require_tables(live, rows)
     for section in sorted(sections_of(rows), key=lambda one: one.name):
         live.talk.ask(f"LOCK TABLE ONLY {live.tables[section.name].name} IN SHARE ROW EXCLUSIVE MODE;")
@@ -184,12 +188,9 @@ def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> list
     _require_tables(live, rows)
     _lock(live, rows)
     seen_rows = see(live, rows)
-    left = [at for at, raw in enumerate(seen_rows.now) if digest(raw) != seen[at]]
-    left_places = set(left)
-    places = [at for at in seen_rows.moved() if at not in left_places]
-    against = seen_rows.against(places)
-    if against:
-        raise NotSafe(f"nothing was changed: {next(iter(against.values()))}", _AGAIN)
+    left = {at: "" for at, raw in enumerate(seen_rows.now) if digest(raw) != seen[at]}
+    left |= seen_rows.against([at for at in seen_rows.moved() if at not in left])
+    places = [at for at in seen_rows.moved() if at not in left]
     tables = {section.name: live.tables[section.name] for section in sections_of([rows[at] for at in places])}
     live.talk.ask("SET CONSTRAINTS ALL DEFERRED;")
     live.talk.ask("".join(_switched(table, off=True) for table in tables.values()))

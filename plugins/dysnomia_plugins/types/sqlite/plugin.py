@@ -318,7 +318,7 @@ class SqliteDatabase(StatePlugin):
         site = _require(live_file(ctx.component))
         return put_back.look(site, self._deadline(ctx, site.path), rows)
 
-    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Sequence[int]:
+    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Mapping[int, str]:
         from dysnomia_plugins.types.sqlite import put_back
 
         site = _require(live_file(ctx.component))

@@ -108,7 +108,9 @@ def _rowid(live: LiveRows, table: Table, raw: bytes) -> Value:
 # --- the transaction -----------------------------------------------------------------------------------------------
 
 
-def put_back(ctx: Context, site: Site, deadline: Deadline, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
+def put_back(
+    ctx: Context, site: Site, deadline: Deadline, rows: Sequence[PutRow], seen: Sequence[str]
+) -> dict[int, str]:
     """See ``StatePlugin.put_back``. Raises NotSafe where the file does not take them: nothing was changed then."""
     with as_ourselves():
         ctx.journal.step(PUT_BACK)
@@ -143,19 +145,20 @@ def _commit(db: sqlite3.Connection, deadline: Deadline) -> None:
             return
 
 
-def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
-    """Change what is as it was seen. Returns which rows are not. Nobody else can write until the transaction ends."""
+def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> dict[int, str]:
+    """Change what is as it was seen and can be. Returns the others: see ``StatePlugin.put_back``.
+
+    Nobody else can write until the transaction ends."""
     refusals = _refusals(live, rows)
     if refusals:
         raise NotSafe(f"nothing was changed: {'; '.join(refusals)}", "look at the plan again")
     now = [live.by_key(row.section, row.key) for row in rows]
     tables = [live.table(row.section) for row in rows]
-    left = [at for at, raw in enumerate(now) if live.digest(tables[at], raw) != seen[at]]
-    left_places = set(left)
-    places = [at for at in range(len(rows)) if at not in left_places]
-    conflicts = Conflicts(live).find([rows[at] for at in places], [now[at] for at in places])
-    if conflicts:
-        raise NotSafe(f"nothing was changed: {next(iter(conflicts.values()))}", "look at the plan again")
+    left = {at: "" for at, raw in enumerate(now) if live.digest(tables[at], raw) != seen[at]}
+    unchanged = [at for at in range(len(rows)) if at not in left]
+    conflicts = Conflicts(live).find([rows[at] for at in unchanged], [now[at] for at in unchanged])
+    left |= {unchanged[at]: reason for at, reason in conflicts.items()}
+    places = [at for at in unchanged if at not in left]
     names = {table.name.lower() for table in tables}
     triggers = [one for one in live.objects if one.type == "trigger" and one.table.lower() in names]
     for trigger in triggers:
