@@ -4,6 +4,9 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
+# Tests start the program thousands of times: it is compiled once, whatever is set where they run.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-all coverage lint bench matrix readme screenshots wheel clean packages
 
 help:

@@ -29,7 +29,7 @@ KEYS = sorted(
     | {"1", "2", "3", "4", "0", "9", "y", "n", "o", "enter", "escape", "tab", "backspace", "space", "x"}
 )
 NAMED = {"@": "at", "/": "slash", ":": "colon", "?": "question_mark", "!": "exclamation_mark", "*": "asterisk"}
-ROUNDS = often(40, 6)
+ROUNDS = often(40, 4)
 
 Opener = Callable[[Driven], None]
 
@@ -146,7 +146,7 @@ async def test_no_key_confirms_by_accident(grade: Grade, monkeypatch: pytest.Mon
             _close_all(run)
             CONFIRMATIONS[grade](run)
             await run.confirmation()
-            await mash(run, witness, chance, often(20, 6), CONFIRMATIONS[grade])
+            await mash(run, witness, chance, often(20, 4), CONFIRMATIONS[grade])
         witness.check(run.engine)
         assert witness.shown[grade] >= 4
         assert witness.screens["ConfirmScreen"] >= 4

@@ -121,9 +121,13 @@ PROMPTS: dict[str, Callable[[Driven], Awaitable[None]]] = {
 }
 
 
+TEXTS = often(6, 3)
+"""Typed one after the other, in one app."""
+
+
 @pytest.mark.parametrize("prompt", PROMPTS)
 @settings(max_examples=often(3, 1), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(texts=st.lists(TEXT, min_size=6, max_size=6))
+@given(texts=st.lists(TEXT, min_size=TEXTS, max_size=TEXTS))
 async def test_no_text_in_any_prompt_ends_the_app(
     prompt: str, texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

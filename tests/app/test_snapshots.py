@@ -25,6 +25,7 @@ from tests.app.driving import TERMINAL, Driven, make_app
 from tests.app.fake_engine import FakeEngine
 from tests.app.fake_hosts import FakeDesk
 from tests.app.fake_world import NOW, ORDERS, SETTINGS, World, fake_settings, job, shop_world, world
+from tests.thorough import seldom
 
 pytestmark = pytest.mark.skipif(
     sys.version_info[:2] != (3, 11), reason="the pictures are taken with one version of Python"
@@ -326,7 +327,7 @@ def test_small_screens(name: str, snap_compare: Compare) -> None:
 # --- without colours -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*SCREENS, *GROUPS])
+@pytest.mark.parametrize("name", seldom([*SCREENS, *GROUPS], *list(SCREENS)[::2], *list(GROUPS)[::2]))
 async def test_without_colours_everything_is_told_all_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No colour reaches the terminal, and what has the focus is still seen."""
     monkeypatch.setenv("NO_COLOR", "1")

@@ -94,6 +94,7 @@ def wiki() -> Iterator[Wiki]:
         shutil.rmtree(root, ignore_errors=True)
 
 
+@pytest.mark.worlds
 def test_a_wiki_comes_back_whole(wiki: Wiki, tmp_path: Path) -> None:
     operator = Operator(tmp_path)
     wiki.edit("Recipes", "'''Plum''' cake, zwölf Pflaumen")

@@ -18,6 +18,7 @@ from dysnomia_tui.engine.applications.table import entries
 from tests.applications.installed import own_folder
 from tests.applications.operator import Operator
 from tests.plugins.servers.common import server_user
+from tests.thorough import seldom
 
 pytestmark = [
     pytest.mark.xdist_group("applications"),
@@ -66,6 +67,7 @@ def test_a_wiki_on_sqlite_is_offered_and_nothing_of_its_password_stays(wiki: Pat
     assert operator.all_found(config) == []
 
 
+@pytest.mark.worlds
 def test_what_is_adopted_already_is_only_joined(wiki: Path, tmp_path: Path) -> None:
     operator = Operator(tmp_path)
     config = configure(wiki)
@@ -85,7 +87,10 @@ def test_what_only_a_run_would_tell_is_not_adopted(wiki: Path, tmp_path: Path, m
     assert "wgUploadDirectory" in problem
 
 
-@pytest.mark.parametrize("place", ["/etc", "/root/.ssh", "/etc/ssl", "/etc/../root", "relative"])
+@pytest.mark.parametrize(
+    "place",
+    seldom(["/etc", "/root/.ssh", "/etc/ssl", "/etc/../root", "relative"], "/root/.ssh", "/etc/../root", "relative"),
+)
 def test_another_user_cannot_have_folders_of_roots_taken(wiki: Path, tmp_path: Path, place: str) -> None:
     config = configure(wiki, f"$wgUploadDirectory = '{place}';", owner="www-data")
     found = Operator(tmp_path).found(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -30,6 +31,15 @@ def environment_with(folder: Path, *wheels: Path) -> Path:
     """The ``bin`` of a new environment in which there is nothing but the wheels and what they ask for."""
     venv.create(folder, with_pip=False)
     install(folder / "bin", *wheels)
+    return folder / "bin"
+
+
+def copy_of(bin_folder: Path, folder: Path) -> Path:
+    """The ``bin`` of a copy of an environment: its commands begin with the path of the copy's Python."""
+    shutil.copytree(bin_folder.parent, folder, symlinks=True)
+    for path in (folder / "bin").iterdir():
+        if path.is_file() and not path.is_symlink():
+            path.write_text(path.read_text().replace(str(bin_folder.parent), str(folder)))
     return folder / "bin"
 
 

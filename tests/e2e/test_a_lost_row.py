@@ -79,6 +79,7 @@ def test_the_last_generation_with_a_row_is_a_few_keys_away(
         screen.wait_for(f"orders {last} → {last + 1}", f"- {row} ")
 
 
+@pytest.mark.worlds
 def test_99_deleted_rows_are_back_in_live_within_a_few_keys(own_demo: Callable[[], World]) -> None:
     """The refunds that somebody deleted since the newest generation; and what was written since stays."""
     with terminal() as screen:

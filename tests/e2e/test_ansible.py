@@ -209,6 +209,7 @@ def test_what_cannot_be_done_fails_with_the_sentence_and_the_exit_code(local: Co
     assert everything(world) == before
 
 
+@pytest.mark.worlds
 def test_a_store_that_may_not_be_changed_refuses(local: Controller) -> None:
     world = local.world
     local.play(snapshot(ORDERS))
@@ -224,6 +225,7 @@ def test_a_store_that_may_not_be_changed_refuses(local: Controller) -> None:
     assert rows(world) == []
 
 
+@pytest.mark.worlds
 def test_what_is_gone_is_restored_though_it_cannot_be_compared(local: Controller) -> None:
     world = local.world
     local.play(snapshot(ORDERS))
@@ -237,6 +239,7 @@ def test_what_is_gone_is_restored_though_it_cannot_be_compared(local: Controller
     assert (forced["changed"], "differences" in forced) == (True, False)
 
 
+@pytest.mark.worlds
 def test_a_name_that_is_not_utf8_comes_with_escapes(local: Controller) -> None:
     world = local.world
     (world.root / "components" / "files" / os.fsdecode(b"d\xff")).mkdir()

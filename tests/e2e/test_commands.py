@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.world import World
+from tests.thorough import seldom
 from tests.waiting import wait_until
 
 ORDERS = ("-C", "sqlite", "-c", "orders")
@@ -139,12 +140,17 @@ def test_a_snapshot_folder_is_moved_in_from_another_machine(world: World, tmp_pa
     ("line", "status", "named"),
     [
         ("dysnomia -o snapshot -C nowhere -c orders", 5, "nowhere"),
-        ("dysnomia -o snapshot -C sqlite -c nothing", 5, "nothing"),
+        pytest.param("dysnomia -o snapshot -C sqlite -c nothing", 5, "nothing", marks=pytest.mark.worlds),
         ("dysnomia -o restore -C sqlite -c orders --generation 99", 5, "99"),
-        ("dysnomia-snapshots --diff 1 99 -C sqlite -c orders", 5, "99"),
-        ("dysnomia-snapshots --import -C sqlite -c orders /nowhere/at/all", 5, "/nowhere/at/all"),
+        pytest.param("dysnomia-snapshots --diff 1 99 -C sqlite -c orders", 5, "99", marks=pytest.mark.worlds),
+        pytest.param(
+            "dysnomia-snapshots --import -C sqlite -c orders /nowhere/at/all",
+            5,
+            "/nowhere/at/all",
+            marks=pytest.mark.worlds,
+        ),
         ("dysnomia-tui undo 4711", 5, "4711"),
-        ("dysnomia-tui cancel 4711", 5, "4711"),
+        pytest.param("dysnomia-tui cancel 4711", 5, "4711", marks=pytest.mark.worlds),
     ],
 )
 def test_what_is_not_there_is_named(world: World, line: str, status: int, named: str) -> None:
@@ -205,7 +211,7 @@ def test_a_component_and_a_container_given_by_path(world: World) -> None:
     assert len(generations(world)) == 3
 
 
-@pytest.mark.parametrize("deadly", [signal.SIGHUP, signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("deadly", seldom([signal.SIGHUP, signal.SIGKILL, signal.SIGTERM], signal.SIGKILL))
 def test_a_command_that_is_killed_leaves_its_job_running(world: World, deadly: signal.Signals) -> None:
     sql(world, "INSERT INTO items (name) SELECT hex(randomblob(200)) FROM (WITH RECURSIVE n(i) AS "
         "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) SELECT i FROM n)")  # fmt: skip

@@ -91,6 +91,7 @@ def test_markers(demo: Path) -> None:
     assert store[story.ORDERS].active
 
 
+@pytest.mark.worlds
 def test_it_is_the_same_on_every_machine(generations: Generations, tmp_path: Path) -> None:
     """The same ids, from a demo made a second time in another place (folders hold their owner, so not theirs).
 

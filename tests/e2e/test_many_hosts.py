@@ -62,6 +62,7 @@ def machines(tmp_path: Path) -> Iterator[World]:
             world.run(str(tmp_path / "bin" / "ssh"), *kept, f"h{number:02}", status=None)
 
 
+@pytest.mark.worlds
 def test_morning_check(machines: World) -> None:
     there = World(machines.root / FAILED)
     there.component("sqlite/orders", "sqlite-databases/orders.sql", "CREATE TABLE orders (id INTEGER PRIMARY KEY);\n")

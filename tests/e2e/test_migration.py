@@ -87,6 +87,7 @@ class TestOverSsh:
             new.run("dysnomia-snapshots", "--import", f"--container={container}", f"--component={component}", copy)
         return len(missing)
 
+    @pytest.mark.worlds
     def test_the_latest_of_everything(self, there: Sshd, old: World, new: World) -> None:
         assert self.migrate(there, new, "--query-latest") == 2
         latest = new.run("dysnomia-snapshots", "--query-latest").lines

@@ -13,6 +13,7 @@ from tests.e2e.test_story import Session
 pytestmark = [pytest.mark.terminal, pytest.mark.xdist_group("terminal")]
 
 
+@pytest.mark.worlds
 def test_the_generation_before_the_last_is_restored_by_keys(tmp_path: Path) -> None:
     world = notes_world(tmp_path)
     live = tmp_path / "live" / "diary"

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.servers.common import missing
+from tests.thorough import seldom
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (ROOT / "dysnomia_tui", ROOT / "plugins" / "dysnomia_plugins", *(ROOT / "store").glob("dysnomia_*"))
@@ -117,7 +118,7 @@ def by_variable(work: Path, folders: list[str]) -> None:
         (work / "bin" / name).write_text(BY_VARIABLE.format(path=":".join(folders), python=interpreter(), name=name))
 
 
-@pytest.fixture(params=[as_nixpkgs_does, by_variable])
+@pytest.fixture(params=seldom([as_nixpkgs_does, by_variable], as_nixpkgs_does))
 def run(tmp_path: Path, request: pytest.FixtureRequest) -> Run:
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         missing("a mount namespace", "run the tests as root, with util-linux")

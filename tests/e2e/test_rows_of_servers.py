@@ -16,6 +16,7 @@ from tests.e2e.test_story import Session
 from tests.e2e.world import World
 from tests.plugins.servers.mariadb import MariadbServer
 from tests.plugins.servers.postgresql import PostgresServer
+from tests.thorough import seldom
 
 pytestmark = [pytest.mark.server, pytest.mark.terminal, pytest.mark.xdist_group("terminal")]
 
@@ -47,7 +48,7 @@ def _shop(world: World, properties: dict[str, str], folder: str, sql: Callable[[
     return Shop(world, sql, table)
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
+@pytest.fixture(params=seldom(["mariadb", "postgresql"], "postgresql"))
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     with ExitStack() as stack:
         if request.param == "mariadb":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.packaging import ROOT, build, environment_with, install
+from tests.e2e.packaging import ROOT, build, copy_of, install
 from tests.e2e.terminal import terminal
 from tests.e2e.world import World
 
@@ -20,12 +20,12 @@ EXAMPLES = ROOT / "tests" / "examples"
 
 
 @pytest.fixture(scope="module")
-def bin_folder(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bin_folder(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with our wheel, and with the plugin's."""
     source = tmp_path_factory.mktemp("my-plugins")
     for name in ("pyproject.toml", "textfile.py"):
         shutil.copy(EXAMPLES / name, source / name)
-    found = environment_with(tmp_path_factory.mktemp("with-plugin") / "env", wheel)
+    found = copy_of(installed, tmp_path_factory.mktemp("with-plugin") / "env")
     install(found, build(source, tmp_path_factory.mktemp("plugin-wheel")))
     return found
 

@@ -67,6 +67,7 @@ def test_the_row_says_so_and_every_key_still_works(shop: tuple[World, PostgresSe
         screen.until(lambda: screen.dead)
 
 
+@pytest.mark.worlds
 def test_a_command_says_so_and_names_the_server(shop: tuple[World, PostgresServer]) -> None:
     world, server = shop
     with stopped(server):

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.pseudo import DRAWN, Pseudo, pseudo_terminal
 from tests.e2e.terminal import alive
 from tests.e2e.world import BIN, World
+from tests.thorough import seldom
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.terminal, pytest.mark.xdist_group("terminal")]
@@ -63,7 +64,7 @@ HOLDERS = {
 }
 
 
-@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize("holder", seldom(HOLDERS, "under sudo, SIGHUP ignored", "from a shell"))
 def test_it_ends_within_a_second_when_its_terminal_is_gone(world: World, holder: str, tmp_path: Path) -> None:
     command, ignored = HOLDERS[holder]
     if "sudo" in command and shutil.which("sudo") is None:

@@ -65,6 +65,7 @@ def test_what_modules_need_is_laid_down(installed: Path, tmp_path: Path) -> None
     assert f"exec {installed / 'dysnomia-tui'} module fileset" in (prefix / "libexec/dysnomia/fileset").read_text()
 
 
+@pytest.mark.worlds
 def test_it_makes_a_demo_and_snapshots_it(installed: Path, tmp_path: Path) -> None:
     home = environment(tmp_path)
     out = run([str(installed / "dysnomia-tui"), "demo", "--prepare", str(tmp_path / "demo")], cwd=tmp_path, env=home)

@@ -186,6 +186,7 @@ def test_a_drop_that_was_meant_is_said_by_except(machine: Machine, server: Serve
     assert machine("dysnomia-containers", "--query-activated-components").split() == ["shop/orders"]
 
 
+@pytest.mark.worlds
 @pytest.mark.parametrize("more", ["", "components=all\n", "components=*\nexcept=orders\n"])
 def test_an_edited_container_drops_nothing(machine: Machine, server: Server, more: str) -> None:
     create(server, "orders", "stock")

@@ -140,6 +140,7 @@ def test_slapadd_loads_openldap(tmp_path: Path) -> None:
         server.remove()
 
 
+@pytest.mark.worlds
 @pytest.mark.server
 def test_ejabberdctl_loads_ejabberd(tmp_path: Path) -> None:
     with EjabberdServer() as server:

@@ -24,7 +24,7 @@ from tests.plugins.conformance.put_back import PutBackCases
 from tests.plugins.conformance.world import World
 from tests.thorough import often
 
-CHANGES = often(70, 25)
+CHANGES = often(70, 16)
 """Single changes a type: over 200 in all of the three that came first."""
 
 

@@ -130,13 +130,15 @@ class Pair:
     params=[
         pytest.param(_sqlite, id="sqlite"),
         pytest.param(_fileset, id="fileset"),
-        pytest.param(_git, id="git", marks=pytest.mark.server),
+        pytest.param(_git, id="git", marks=[pytest.mark.server, pytest.mark.worlds]),
         pytest.param(_subversion, id="subversion", marks=pytest.mark.server),
         pytest.param(_redis, id="redis", marks=pytest.mark.server),
         pytest.param(_mariadb, id="mariadb into hostile settings", marks=pytest.mark.server),
-        pytest.param(_mariadb_least, id="mariadb with least privilege", marks=pytest.mark.server),
+        pytest.param(_mariadb_least, id="mariadb with least privilege", marks=[pytest.mark.server, pytest.mark.worlds]),
         pytest.param(_postgresql, id="postgresql into hostile settings", marks=pytest.mark.server),
-        pytest.param(_postgresql_newer, id="postgresql into a newer one", marks=pytest.mark.server),
+        pytest.param(
+            _postgresql_newer, id="postgresql into a newer one", marks=[pytest.mark.server, pytest.mark.worlds]
+        ),
     ]
 )
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:

@@ -50,6 +50,7 @@ def state(sql: Sql) -> str:
     return sql("SELECT md5(string_agg(t, ',' ORDER BY t)) FROM (SELECT goods::text AS t FROM goods) found")
 
 
+@pytest.mark.worlds
 def test_a_reload_in_another_order_is_verified_and_seen_again(aged: tuple[Driver, Sql]) -> None:
     driver, sql = aged
     before = order(sql), state(sql)

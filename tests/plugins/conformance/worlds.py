@@ -1,4 +1,4 @@
-"""Classes that run a type's other worlds through the cases, made rather than written again and again."""
+"""Classes that run a type's other worlds through the cases (``make test-all``), made rather than written again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ def other_world(
     *,
     server: Sequence[str] = (),
     needs: Sequence[str] = (),
-    heavy: bool = True,
 ) -> type[WorldConformance]:
     """A class for a name that begins with ``Test``.
 
@@ -27,7 +26,6 @@ def other_world(
         column: ``<type>, <world>``, with one of the words that ``WorldConformance`` names.
         make: called with what the fixtures of ``needs`` give, and an empty folder.
         server: the command that tells which version of the server is here.
-        heavy: run by ``make test-all`` only.
     """
 
     class Cases(WorldConformance):
@@ -37,6 +35,5 @@ def other_world(
                 yield world
 
     Cases.column, Cases.server, Cases.__module__ = column, server, module
-    if heavy:
-        pytest.mark.worlds(Cases)
+    pytest.mark.worlds(Cases)
     return Cases

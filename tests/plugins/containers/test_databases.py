@@ -52,6 +52,9 @@ def _empty(docker: DockerServer) -> Iterator[None]:
 
 
 kinds = pytest.mark.parametrize("kind", [POSTGRES, MARIADB], ids=["postgresql", "mariadb"])
+rather_postgres = pytest.mark.parametrize(
+    "kind", [POSTGRES, pytest.param(MARIADB, marks=pytest.mark.worlds)], ids=["postgresql", "mariadb"]
+)
 
 
 @pytest.mark.parametrize("way", ["network", pytest.param("inside", marks=pytest.mark.worlds)])
@@ -117,7 +120,7 @@ def client(kind: Kind, docker: DockerServer, **properties: str) -> PostgresqlCli
     return MysqlClient(MysqlServer.from_properties(said), ProcessRunner())
 
 
-@kinds
+@rather_postgres
 def test_a_secret_in_a_file_of_the_container(docker: DockerServer, kind: Kind, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(PASSWORD + "\n")
     words = ("--env", f"{kind.password}_FILE=/run/secrets/x", "--volume", f"{tmp_path / 'secret'}:/run/secrets/x:ro")
@@ -141,7 +144,7 @@ def test_the_superuser_that_the_image_was_given(docker: DockerServer) -> None:
     assert other.server.password == "", "the secret is another role's"
 
 
-@kinds
+@rather_postgres
 def test_a_password_that_was_changed_since(docker: DockerServer, kind: Kind) -> None:
     """The server's own word counts: where its socket asks for none, there is none to be wrong."""
     kind.start(docker, "shop-db-1")
@@ -155,7 +158,7 @@ def test_a_password_that_was_changed_since(docker: DockerServer, kind: Kind) -> 
         assert not client(kind, docker).exists("orders")
 
 
-@kinds
+@rather_postgres
 def test_a_container_that_comes_back_at_another_address_is_the_same(docker: DockerServer, kind: Kind) -> None:
     kind.start(docker, "shop-db-1")
     assert not client(kind, docker).exists("orders")
@@ -176,7 +179,7 @@ def test_a_container_that_comes_back_at_another_address_is_the_same(docker: Dock
     assert plugin.probe(component(Path("/"), **said), ProcessRunner()).up
 
 
-@kinds
+@rather_postgres
 def test_the_shell_is_the_servers_own_client_inside(docker: DockerServer, kind: Kind) -> None:
     plugin = PostgresqlDatabase() if kind is POSTGRES else MysqlDatabase()
     said = {"type": kind.type, "dockerContainer": "shop-db-1", "dockerSocket": str(docker.socket)}
@@ -189,7 +192,7 @@ def test_the_shell_is_the_servers_own_client_inside(docker: DockerServer, kind: 
     assert b"42" in done.stdout
 
 
-@kinds
+@rather_postgres
 def test_a_port_that_has_to_answer_and_does_not(docker: DockerServer, kind: Kind) -> None:
     kind.start(docker, "shop-db-1", network="none")
     with pytest.raises(ServerDown, match="does not answer by any address"):

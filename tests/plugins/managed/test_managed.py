@@ -13,6 +13,7 @@ import pytest
 
 from tests.plugins.deployed import Components
 from tests.plugins.systemd.machine import SystemdMachine
+from tests.thorough import seldom
 from tests.waiting import wait_until
 
 column = "managed-process"
@@ -60,7 +61,7 @@ class Managed(Components):
         return self.make(name, **{f"./{name}.json": json.dumps({"process": program}) + "\n", f"bin/{name}": script})
 
 
-@pytest.mark.parametrize("manager", ["systemd", "supervisord", "disnix"])
+@pytest.mark.parametrize("manager", seldom(["systemd", "supervisord", "disnix"], "systemd"))
 def test_a_service_is_put_into_service_and_taken_out_again(systemd: SystemdMachine, manager: str) -> None:
     """Dysnomia's own story, with each process manager whose type is here."""
     managed = Managed(systemd, manager, "stateDir=/srv/var\nlogDir=/srv/log\n")
@@ -98,6 +99,7 @@ def test_after_a_reboot_it_is_generated_again(systemd: SystemdMachine) -> None:
     assert managed.running("rebooted") == []
 
 
+@pytest.mark.worlds
 def test_a_failed_activation_leaves_nothing(systemd: SystemdMachine) -> None:
     managed = Managed(systemd, "systemd")
     managed.process("broken", "#!/bin/sh\nexit 3\n")

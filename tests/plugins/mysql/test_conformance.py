@@ -32,6 +32,7 @@ def hostile() -> Iterator[MariadbServer]:
         yield server
 
 
+@pytest.mark.worlds
 @pytest.mark.server
 class TestMariadbHostileSettings(WorldConformance):
     column = "mysql-database, hostile settings"

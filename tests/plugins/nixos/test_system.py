@@ -163,6 +163,7 @@ def test_if_one_component_fails_the_others_are_undone(world: NixosWorld, driver:
     assert '"text": "undo of job' in said
 
 
+@pytest.mark.worlds
 def test_a_component_that_had_no_state_keeps_what_was_restored_where_another_fails(
     world: NixosWorld, driver: Driver
 ) -> None:

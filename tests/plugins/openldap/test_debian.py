@@ -32,6 +32,7 @@ def suffix() -> str:
     return next(line.partition(": ")[2] for line in lines if line.startswith("olcSuffix: "))
 
 
+@pytest.mark.worlds
 def test_a_restore_stops_and_starts_the_unit(systemd: SystemdMachine) -> None:
     base = suffix()
     systemd.write(FOLDER / "containers" / "ldap", "type=openldap-directory\n")

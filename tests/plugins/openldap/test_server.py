@@ -217,6 +217,7 @@ def test_entries_written_while_the_initial_state_is_loaded_are_kept(
     assert b"o: written meanwhile" in entries[0]
 
 
+@pytest.mark.worlds
 def test_a_killed_activation_or_collection_is_healed(world: LdapWorld, driver: Driver) -> None:
     """Killed at each step of the journal; the server runs again after the next writer, with all or nothing."""
     driver.activity("activate")

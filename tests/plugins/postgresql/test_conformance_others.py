@@ -51,7 +51,7 @@ def newest_world(server: PostgresServer, folder: Path) -> World:
     return NewestWorld(server, folder, postgresqlBinDir=str(server.bin))
 
 
-TestHostileSettings = _on_postgresql(f"{NAME}, hostile settings", HostileWorld, needs=("hostile",), heavy=False)
+TestHostileSettings = _on_postgresql(f"{NAME}, hostile settings", HostileWorld, needs=("hostile",))
 TestLeastPrivilege = _on_postgresql(f"{NAME}, least privilege", PlainRoleWorld)
 TestOtherOwner = _on_postgresql(f"{NAME}, other owner", OtherOwnerWorld)
 TestWide = _on_postgresql(f"{NAME}, wide", WideWorld)

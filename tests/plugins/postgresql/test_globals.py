@@ -119,6 +119,7 @@ def test_a_fresh_server_gets_all_of_it_back(
     assert two.databases() == {"postgres", "shop"}, "nothing of the jobs is left"
 
 
+@pytest.mark.worlds
 def test_live_is_altered_and_what_it_has_more_stays(
     servers: tuple[PostgresServer, PostgresServer], room: Path, tmp_path: Path
 ) -> None:
@@ -150,6 +151,7 @@ def test_live_is_altered_and_what_it_has_more_stays(
     assert one.sql("SELECT count(*) FROM pg_roles WHERE rolname = 'newcomer'") == "1"
 
 
+@pytest.mark.worlds
 def test_an_undo_drops_only_what_the_restore_made_and_nothing_rests_on(
     servers: tuple[PostgresServer, PostgresServer], room: Path, tmp_path: Path
 ) -> None:

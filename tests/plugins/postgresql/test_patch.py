@@ -17,6 +17,7 @@ from dysnomia_tui.engine.diff.patch import sql_patch
 from tests.plugins.conformance.bare import Bare
 from tests.plugins.postgresql.bare import bare_component
 from tests.plugins.servers.postgresql import PostgresServer
+from tests.thorough import often
 
 pytestmark = pytest.mark.server
 
@@ -136,7 +137,7 @@ class States:
         self.server.drop("base")
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(often(10, 4)))
 def test_a_patch_gives_exactly_the_other_state_and_back_whatever_is_set(
     postgres: PostgresServer, bare: Bare, seed: int
 ) -> None:

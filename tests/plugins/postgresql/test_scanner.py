@@ -13,6 +13,7 @@ from dysnomia_plugins.types.postgresql.names import identifier, identifiers, lit
 from dysnomia_plugins.types.postgresql.scanner import DumpScanner, Part
 from dysnomia_store.content.artefact_writer import DigestSink
 from dysnomia_store.model import Form, Section
+from tests.thorough import often
 
 HEADER = b"--\n-- PostgreSQL database dump\n--\n\n"
 RESTRICT = b"\\restrict Key1\n\n"
@@ -98,7 +99,7 @@ def scanned(dump: bytes, chunk: int, long: int = 1 << 20) -> tuple[Pieces, bool]
     return found, scanner.complete
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=often(300, 120))
 @given(st.lists(statements() | copies(), max_size=6), st.integers(1, 200), st.booleans())
 def test_any_dump_is_cut_where_it_was_put_together(
     parts: list[bytes | tuple[bytes, bytes]], chunk: int, restricted: bool

@@ -174,6 +174,7 @@ SELECT pg_get_viewdef('dear_ones'), pg_get_expr(c.relpartbound, c.oid) FROM pg_c
 SOMEBODYS = [pytest.param(whose, marks=pytest.mark.worlds) for whose in ("DATABASE orders", "server")]
 
 
+@pytest.mark.worlds
 @pytest.mark.parametrize("whose", ["ROLE postgres IN DATABASE orders", *SOMEBODYS])
 def test_money_is_the_same_everywhere_whoever_set_its_locale(locales: Path, tmp_path: Path, whose: str) -> None:
     """Restored, beside, as a copy, in part, not trusted, as a folder of its own: the same values."""

@@ -29,7 +29,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.server
 
 SECRET = "open-sesame-4711"
-SWAPS = often(20, 5)
+SWAPS = often(20, 3)
 CLIENTS = 40
 
 

@@ -82,6 +82,7 @@ def test_lock_and_unlock_allow_as_dysnomia_does(supervised: Supervised) -> None:
     assert supervised.links() == [], "they change nothing"
 
 
+@pytest.mark.worlds
 @pytest.mark.parametrize("kind", ["dies", "nonsense"])
 def test_a_failed_activation_leaves_nothing(supervised: Supervised, kind: str) -> None:
     supervised.program("fails", "good")

@@ -108,6 +108,7 @@ def idle(machine: SystemdMachine) -> str:
     return "".join(line for line in said if TIMER in line)
 
 
+@pytest.mark.worlds
 def test_what_is_adopted_with_timers_is_snapshotted_when_the_clock_says_so() -> None:
     with SystemdMachine() as machine:
         machine.run("rm", "-rf", "/etc/dysnomia", "/etc/dysnomia-tui", "/var/state/dysnomia")
@@ -151,6 +152,7 @@ def test_what_is_adopted_with_timers_is_snapshotted_when_the_clock_says_so() -> 
         assert "no timer is written" in machine.run(BIN / "dysnomia-tui", "schedule")
 
 
+@pytest.mark.worlds
 def test_a_daily_timer_whose_hour_went_by_while_the_machine_was_off_is_made_up_for() -> None:
     with SystemdMachine() as machine:
         machine.run("rm", "-rf", "/etc/dysnomia", "/etc/dysnomia-tui", "/var/state/dysnomia")

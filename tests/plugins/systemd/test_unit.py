@@ -131,6 +131,7 @@ def test_a_timer_is_started_instead_of_its_service(units: Units) -> None:
     assert (units.show("tick.timer", "LoadState"), units.links()) == ("not-found", set())
 
 
+@pytest.mark.worlds
 def test_its_users_and_groups_come_and_go_with_it(units: Units) -> None:
     """Made before the unit that runs as them, removed after it; the home folder stays."""
     units.make(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dysnomia_plugins.toolkit import long_lines
 from dysnomia_plugins.toolkit.long_lines import Cutter, Literals, SeparatedCells, in_tabs, shortened
+from tests.thorough import seldom
 
 MIB = 1 << 20
 CUTTERS: list[Callable[[], Cutter]] = [SeparatedCells, in_tabs, Literals]
@@ -148,7 +149,7 @@ print(json.dumps({{'counts': compared.counts, 'ids': ids, 'ends': ends, 'peak': 
 BLOCK = b"0123456789abcdef" * (MIB // 16)
 
 
-@pytest.mark.parametrize("size", [64 * MIB, 300 * MIB])
+@pytest.mark.parametrize("size", seldom([64 * MIB, 300 * MIB], 64 * MIB))
 @pytest.mark.parametrize(
     ("type_", "head", "tail"),
     [

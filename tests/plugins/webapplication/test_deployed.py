@@ -136,6 +136,7 @@ class TestApache(Story):
             sites.machine.run("rm", "/etc/apache2/conf-enabled/broken.conf")
 
 
+@pytest.mark.worlds
 class TestNginx(Story):
     column = "nginx-webapplication"
     server = ("nginx", "-v")

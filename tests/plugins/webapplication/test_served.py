@@ -16,6 +16,7 @@ import pytest
 from tests.e2e.world import World
 from tests.plugins.other_user import open_folder
 from tests.plugins.servers.web import Apache, Nginx, WebServer
+from tests.thorough import seldom
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
@@ -46,7 +47,7 @@ class Site(World):
             (self.server.root / "pages" / name).write_bytes(b"%d" % version * SIZE)
 
 
-@pytest.fixture(params=[Nginx, Apache], ids=["nginx", "apache"])
+@pytest.fixture(params=seldom([Nginx, Apache], Nginx), ids=["nginx", "apache"])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     """State: ``pages``. Nothing else is set than an operator sets."""
     folder = open_folder()

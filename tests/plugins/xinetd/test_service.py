@@ -103,6 +103,7 @@ def test_its_users_and_groups_come_and_go_with_it(served: Served) -> None:
     assert (served.links(), served.accounts("inetshop")) == ([], ("", ""))
 
 
+@pytest.mark.worlds
 def test_a_failed_activation_leaves_nothing(served: Served) -> None:
     """xinetd says nothing to whoever reloads it: what it cannot do is seen by the port at which it does not listen."""
     served.service("fails", 7777)

@@ -12,6 +12,7 @@ import pytest
 
 from dysnomia_tui.engine.errors import Exit
 from tests.plugins.other_user import needs_root, other_user
+from tests.thorough import seldom
 from tests.unit.cli.calling import call
 from tests.unit.engine.ledger import PAPERS, SHOP, Ledger, make_ledger
 from tests.unit.store.frames import flip, lines, pool_of
@@ -156,7 +157,7 @@ def test_a_look_as_root_is_led_by_no_link_of_another_user(
     assert os.listdir(roots) == ["index-2.db"]
 
 
-@pytest.mark.parametrize("config_text", ["read_only = true\n", ""])
+@pytest.mark.parametrize("config_text", seldom(["read_only = true\n", ""], ""))
 def test_a_look_into_ones_own_store_writes_nothing_but_the_index(
     theirs: Ledger, config_text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ def test_the_newest_first_then_all_others_in_turn(
     assert [(check.how, check.result) for check in checks] == [("restore", "ok")]
 
 
+@pytest.mark.worlds
 def test_the_newest_is_tried_also_where_it_is_suspicious_and_the_newest_good_one_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

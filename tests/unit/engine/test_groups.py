@@ -119,6 +119,7 @@ def test_all_are_restored_to_a_time_by_one_plan_and_taken_back_by_one_undo(shop:
         shop.engine.plan_undo(done.id)
 
 
+@pytest.mark.worlds
 def test_one_of_them_is_undone_alone_and_the_undo_of_all_takes_the_rest(shop: Shop) -> None:
     shop.snapshot_then_damage()
     done = shop.run(shop.restore())
@@ -233,6 +234,7 @@ def test_a_cancel_in_the_middle_takes_back_what_was_done(shop: Shop, machine: En
     assert shop.said()[-1] == "after restore undone"
 
 
+@pytest.mark.worlds
 def test_a_kill_while_it_is_taken_back_is_put_right_at_the_next_start(shop: Shop, machine: EngineFixture) -> None:
     waits = machine.root / "wait"  # so that it is not over before it is killed
     waits.touch()
@@ -251,6 +253,7 @@ def test_a_kill_while_it_is_taken_back_is_put_right_at_the_next_start(shop: Shop
     assert shop.said()[-1] == "after restore undone"
 
 
+@pytest.mark.worlds
 def test_a_clean_up_that_fails_in_a_recovery_is_said_and_holds_up_no_later_one(
     shop: Shop, machine: EngineFixture
 ) -> None:

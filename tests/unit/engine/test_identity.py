@@ -12,6 +12,7 @@ from dysnomia_tui.engine.engine import Engine, RestoreTarget
 from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobState, JobView
+from tests.thorough import seldom
 from tests.unit.engine.machine import DOCS, ORDERS, EngineFixture
 
 
@@ -49,7 +50,7 @@ REPLACED: dict[str, tuple[ComponentKey, Callable[[EngineFixture], None]]] = {
 
 
 @pytest.mark.parametrize("how", REPLACED)
-@pytest.mark.parametrize("kind", ["restore", "undo", "collect-garbage"])
+@pytest.mark.parametrize("kind", seldom(["restore", "undo", "collect-garbage"], "restore"))
 def test_what_is_another_one_now_is_not_replaced(machine: EngineFixture, engine: Engine, how: str, kind: str) -> None:
     key, change = REPLACED[how]
     plan = _planned(machine, engine, key, kind)

@@ -269,6 +269,7 @@ def test_a_dry_run_of_what_was_never_asked(machine: EngineFixture, shop: Shop) -
     engine.close()
 
 
+@pytest.mark.worlds
 def test_a_restore_of_the_whole_server_to_a_time_leaves_what_was_not_there_yet(shop: Shop) -> None:
     shop.snapshot("payroll", "sales", "wiki")
     then = utc_now()

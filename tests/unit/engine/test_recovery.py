@@ -52,7 +52,7 @@ def test_a_viewer_recovers_nothing(machine: EngineFixture, engine: Engine) -> No
     assert len(viewer.jobs()) == 1
 
 
-@pytest.mark.parametrize("seed", range(often(8, 4)))
+@pytest.mark.parametrize("seed", range(often(8, 2)))
 def test_restores_killed_anywhere(machine: EngineFixture, engine: Engine, seed: int) -> None:
     """The moment is random; wherever it falls, the same must hold."""
     chance = random.Random(seed)

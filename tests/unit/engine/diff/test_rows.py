@@ -164,6 +164,7 @@ def test_repeated_rows_are_counted(tmp_path: Path) -> None:
     assert found.counts == (2, 2, 0)
 
 
+@pytest.mark.worlds
 def test_one_row_repeated_very_often_is_counted_in_little_memory(tmp_path: Path) -> None:
     sides = [
         opened(write(tmp_path / name, Table("t", [b"often"] * count + [b"%d" % n for n in range(1000)])))

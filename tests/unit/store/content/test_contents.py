@@ -116,6 +116,7 @@ def test_damage_is_noticed_wherever_it_is(tmp_path: Path) -> None:
             read_all(path)
 
 
+@pytest.mark.worlds
 def test_300_000_sections_are_compared_in_little_memory(tmp_path: Path) -> None:
     def dump(shift: int) -> Iterable[Section]:
         for number in range(300_000):
