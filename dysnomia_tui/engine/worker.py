@@ -272,6 +272,9 @@ class _Worker:
             self.work.folder.trim()
         self.work.board.raise_floor()
         self.work.board.keep(self.work.id, self.work.machine.settings.group)
+        from dysnomia_tui.engine.jobs import old
+
+        old.remove(self.work.board, utc_now())
 
     def _audit(self, event: str, message: str) -> None:
         from dysnomia_tui.engine import audit

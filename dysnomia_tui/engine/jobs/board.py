@@ -47,7 +47,10 @@ class JobBoard:
         """Raises Unknown."""
         folder = JobFolder(self.path / job_id)
         if not is_number(job_id) or not folder.path.is_dir():
-            raise Unknown(f"there is no job {job_id[:40]!r}", "see the list of jobs")
+            raise Unknown(
+                f"there is no job {job_id[:40]!r}",
+                "see the list of jobs; of those that ended months ago, dysnomia-tui timeline tells what they did",
+            )
         return folder
 
     def view(self, job_id: str) -> JobView:

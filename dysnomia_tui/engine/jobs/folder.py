@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.jobs.request import JobRequest
 
 RECORD_BYTES = 32 * 1024
+OLD = ".old-"
+"""Begins the name of a job's folder that is being removed."""
 T = TypeVar("T")
 
 
@@ -177,9 +179,11 @@ def is_number(name: str) -> bool:
 
 
 def _sweep(jobs: Path) -> None:
-    """Remove what a submitter left that was killed before its job could be seen."""
+    """Remove what a submitter left that was killed before its job could be seen, and what was left of an old job."""
     for name in os.listdir(jobs):
-        if name.startswith(".new-"):
+        if name.startswith(OLD):
+            shutil.rmtree(jobs / name, ignore_errors=True)
+        elif name.startswith(".new-"):
             pid = name.split("-")[1]
             if pid.isdecimal() and ProcessIdentity.of(int(pid)) is None:
                 shutil.rmtree(jobs / name, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Jobs that are over are looked at by one file, and a look by it shows what a look at their folders would."""
+"""Jobs that are over: a look at them by one file shows what a look at their folders would, and old ones go."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from dysnomia_base.clock import utc_now
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.jobs import board, over, view
+from dysnomia_tui.engine.errors import Unknown
+from dysnomia_tui.engine.jobs import board, old, over, view
 from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.jobs.folder import OLD, job_numbers
 from dysnomia_tui.engine.records import JobState, JobView
 from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, EngineFixture
 from tests.waiting import wait_until
@@ -167,3 +170,74 @@ def test_a_group_may_read_it(machine: EngineFixture) -> None:
     run(machine, engine, engine.plan_snapshot([ORDERS]))
     status = (machine.settings.statedir / "jobs" / over.NAME).stat()
     assert (status.st_mode & 0o777, status.st_gid) == (0o640, grp.getgrnam(group).gr_gid)
+
+
+# --- and are removed when they are old -----------------------------------------------------------------------------
+
+
+def age(machine: EngineFixture, *job_ids: str) -> None:
+    """Make these jobs a hundred days old."""
+    long_ago = utc_now().timestamp() - 100 * 86400
+    for job_id in job_ids:
+        for path in machine.folder(job_id).path.iterdir():
+            os.utime(path, (long_ago, long_ago))
+
+
+def jobs_left(machine: EngineFixture) -> list[int]:
+    jobs = machine.settings.statedir / "jobs"
+    old.remove(JobBoard(jobs), utc_now())
+    assert not [name for name in os.listdir(jobs) if name.startswith(OLD)]
+    return job_numbers(jobs)
+
+
+@pytest.fixture
+def many(machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> EngineFixture:
+    """Jobs 1 to 5: two snapshots, a restore, one that was killed, and one more."""
+    monkeypatch.setattr(old, "NEWEST", 1)
+    run(machine, engine, engine.plan_snapshot([ORDERS]), engine.plan_snapshot([CRM]))
+    run(machine, engine, engine.plan_restore(ORDERS, 1))
+    machine.hold()
+    killed = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    os.kill(machine.worker_pid(killed.id), signal.SIGKILL)
+    machine.hold(held=False)
+    run(machine, engine, engine.plan_snapshot([DOCS]))
+    return machine
+
+
+def test_old_ones_are_removed_that_nobody_can_undo_or_has_to_look_at(many: EngineFixture, engine: Engine) -> None:
+    assert jobs_left(many) == [1, 2, 3, 4, 5]
+    age(many, "1", "2", "3", "4", "5")
+    assert jobs_left(many) == [3, 4, 5]
+    lines = engine.timeline(ORDERS)
+    assert "J1" in lines or "job 1" in lines
+    with pytest.raises(Unknown, match="no job '1'") as refused:
+        engine.job("1")
+    assert "timeline" in refused.value.hint
+
+
+def test_a_job_of_which_one_file_is_young_or_cannot_be_read_is_kept(many: EngineFixture) -> None:
+    age(many, "1", "2")
+    (many.folder("1").path / "events.jsonl").touch()
+    (many.folder("2").path / "plan.json").write_text("{")
+    age(many, "2")
+    assert jobs_left(many) == [1, 2, 3, 4, 5]
+
+
+def test_the_newest_are_kept_however_old(many: EngineFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(old, "NEWEST", 4)
+    age(many, "1", "2", "3", "4", "5")
+    assert jobs_left(many) == [2, 3, 4, 5]
+
+
+def test_what_was_left_of_a_removal_goes_with_the_next_job(many: EngineFixture, engine: Engine) -> None:
+    left = many.settings.statedir / "jobs" / f"{OLD}1"
+    many.folder("1").path.rename(left)
+    run(many, engine, engine.plan_snapshot([ORDERS]))
+    assert not left.exists()
+
+
+def test_others_are_looked_at_each_turn() -> None:
+    seen = {number for turn in range(1, 40) for number in old._some(range(1, 1001), turn)}
+    assert seen == set(range(1, 1001))
+    assert list(old._some([1, 2], 7)) in ([1, 2], [2, 1])
