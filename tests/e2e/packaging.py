@@ -38,8 +38,8 @@ def copy_of(bin_folder: Path, folder: Path) -> Path:
     """The ``bin`` of a copy of an environment: its commands begin with the path of the copy's Python."""
     shutil.copytree(bin_folder.parent, folder, symlinks=True)
     for path in (folder / "bin").iterdir():
-        if path.is_file() and not path.is_symlink():
-            path.write_text(path.read_text().replace(str(bin_folder.parent), str(folder)))
+        if not path.is_symlink() and (content := path.read_bytes()).startswith(b"#!"):
+            path.write_bytes(content.replace(bytes(bin_folder.parent), bytes(folder)))
     return folder / "bin"
 
 
