@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.records import (
@@ -27,7 +28,7 @@ def _replaced(job: JobView, group: str) -> bool:
     return of_group and job.state in (JobState.DONE, JobState.PARTLY)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AppState:
     """Everything the screens are drawn from."""
 
@@ -56,6 +57,11 @@ class AppState:
 
     def alarms(self) -> tuple[Alarm, ...]:
         """What needs a person: what the store knows, and what components say of themselves."""
+        return self._alarms
+
+    @cached_property
+    def _alarms(self) -> tuple[Alarm, ...]:
+        """Each key asks for them, and they are of all components."""
         if self.overview is None:
             return ()
         broken = [key for key, probe in self.own.items() if probe.broken]
@@ -67,14 +73,10 @@ class AppState:
         """Containers with something in service whose server does not answer; not where a component says why."""
         for container in self.containers():
             probe = self.probes.get(container.name)
+            if probe is None or probe.up or container.problem:
+                continue
             active = [view.key for view in container.components if view.active]
-            if (
-                probe is None
-                or probe.up
-                or not active
-                or container.problem
-                or any(key in have_alarms for key in active)
-            ):
+            if not active or any(key in have_alarms for key in active):
                 continue
             yield Alarm(f"{container.name}: the server does not answer ({probe.detail or 'down'})", active[0])
 
@@ -104,7 +106,11 @@ class AppState:
 
     def component(self, key: ComponentKey | None) -> ComponentView | None:
         """The component, as it was last seen."""
-        return next((view for view in self.components() if view.key == key), None)
+        return self._by_key.get(key) if key is not None else None
+
+    @cached_property
+    def _by_key(self) -> Mapping[ComponentKey, ComponentView]:
+        return {view.key: view for view in self.components()}
 
     def container(self, name: str) -> ContainerView | None:
         return next((view for view in self.containers() if view.name == name), None)
@@ -141,8 +147,13 @@ class AppState:
 
     def at_work(self, key: ComponentKey) -> JobView | None:
         """The running (or waiting) job on one component alone."""
-        jobs = [job for job in self.running() if job.keys == (key,) and job.kind != "mark"]
-        return min(jobs, key=lambda job: (job.state is JobState.QUEUED, job.created), default=None)
+        return self._at_work.get(key)
+
+    @cached_property
+    def _at_work(self) -> Mapping[ComponentKey, JobView]:
+        alone = [job for job in self.running() if len(job.keys) == 1 and job.kind != "mark"]
+        alone.sort(key=lambda job: (job.state is JobState.QUEUED, job.created), reverse=True)
+        return {job.keys[0]: job for job in alone}
 
     def interrupted(self) -> bool:
         return any(job.state is JobState.INTERRUPTED for job in self.jobs)

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.confirm_flow import PLANNING
 from dysnomia_tui.app.present import group as present
@@ -261,3 +263,16 @@ async def test_a_plan_that_comes_after_its_screen_was_closed_is_still_confirmed(
         await run.settled()
         assert isinstance(run.screen, MainScreen)
         assert PLANNING not in run.toasts()
+
+
+async def test_a_key_is_about_one_line_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_shop() as run:
+        await run.press("enter")
+        assert isinstance(run.screen, GroupScreen)
+        looked: list[str] = []
+        monkeypatch.setattr(present, "verdict", lambda *_: looked.append("verdict"))
+        monkeypatch.setattr(present, "columns", lambda *_, **__: looked.append("columns"))
+        await run.press("j", "k")
+        assert looked == []
+        assert "all of it can go back" in run.text()
+        assert "Enter go to" in run.text()

@@ -79,6 +79,7 @@ async def test_the_worst_is_first_and_each_says_why(ssh: Path) -> None:
         assert "CRITICAL" in text
         assert "shop/orders FAILED" in text
         assert "Connection refused" in text
+        assert "Enter open" in text
         await run.press("slash", *"refused", "enter")
         assert [row.host.name for row in screen.table.shown] == ["gone"]
         await run.press("escape", "i")

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 
 from dysnomia_tui.app.present.columns import Column, Order, lay_out
+from dysnomia_tui.app.widgets.listing import Listing
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
 ROWS = 120_000
@@ -207,3 +208,21 @@ def test_columns_share_what_is_left_over() -> None:
     assert lay_out(columns, 22) == (3, 7, 9)
     assert sum(lay_out(columns, 50)) + 3 == 50
     assert lay_out(columns, 5) == (3, 3, 3)
+
+
+def test_a_filter_asks_each_line_for_its_words_once_and_not_with_every_letter() -> None:
+    asked: list[str] = []
+
+    def words(item: str) -> str:
+        asked.append(item)
+        return item
+
+    listing = Listing(str, words=words)
+    listing.put(["One", "Two", "Three"])
+    for text in ("t", "tw", "!tw", "t"):
+        listing.filter = text
+        listing.arrange((), None, 0)
+    assert (list(listing.shown), asked) == (["Two", "Three"], ["One", "Two", "Three"])
+    listing.put(["Twelve"])
+    listing.arrange((), None, 0)
+    assert list(listing.shown) == ["Twelve"]

@@ -30,13 +30,13 @@ class ConfirmFlow:
 
     def plan(self, make: Callable[[Engine], Plan], submitted: Submitted | None = None) -> None:
         """Make a plan, then confirm and submit it."""
-        told = self._while_open(submitted)
+        while_open = self._while_open(submitted)
         self._made()
         self._says = self._app.set_timer(SAY_AFTER, lambda: self._app.notify(PLANNING, timeout=SAID_FOR))
 
         def have(plan: Plan) -> None:
             self._made()
-            self._confirm(plan, told)
+            self._confirm(plan, while_open)
 
         def failed(problem: str) -> None:
             self._made()
@@ -57,11 +57,11 @@ class ConfirmFlow:
             return None
         asker = self._app.screen_stack[-1]
 
-        def told(job: JobView) -> None:
+        def have(job: JobView) -> None:
             if asker in self._app.screen_stack:
                 submitted(job)
 
-        return told
+        return have
 
     def confirm(self, plan: Plan, submitted: Submitted | None = None) -> None:
         """Show the plan and ask as its grade demands; a plan that only reads is submitted as it is."""

@@ -234,7 +234,8 @@ _GROUP = (
     action("group-cancel", "x", "Cancel", "Ask the running job to stop; what it replaced is taken back.", "group",
            Grade.ADDS, "cancel", reasons.cannot_cancel),
     action("group-pane", "tab", "Log", "Go to the job's log, or back to the table.", "group", why=reasons.no_job),
-    action("group-go", "", "Go to its generations", "Show the component on the main screen (or Enter).", "group"),
+    action("group-go", "enter", "Go to its generations", "Show the component on the main screen.", "group",
+           footer="go to"),
 )  # fmt: skip
 
 _GC = (
@@ -385,8 +386,8 @@ _JOBS = (
 )
 
 _HOSTS = (
-    action("hosts-open", "", "Open the host", "Open the program on the host, on what asks for a person (or Enter); "
-           "its end leads back here.", "hosts"),
+    action("hosts-open", "enter", "Open the host", "Open the program on the host, on what asks for a person; "
+           "its end leads back here.", "hosts", footer="open"),
     action("hosts-status", "i", "Status", "Ask the marked hosts again, or the one under the cursor.", "hosts",
            footer="status", why=reasons.still_read,),
     action("hosts-snapshot", "s", "Snapshot", "Snapshot everything on the marked hosts, one host after the other; the "

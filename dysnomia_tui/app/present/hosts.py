@@ -65,9 +65,15 @@ def row_key(row: HostRow) -> str:
     return row.host.name
 
 
-def columns(cells: int, times: Times, rows: Sequence[HostRow]) -> Sequence[Column[HostRow]]:
-    """State, host, newest good, components, bytes, jobs, when it was asked, what asks for a person."""
-    longest = max((width(row.host.name) for row in rows), default=4)
+def longest(hosts: Sequence[HostSettings]) -> int:
+    """Cells of the longest name."""
+    return max((width(host.name) for host in hosts), default=0)
+
+
+def columns(cells: int, times: Times, longest: int) -> Sequence[Column[HostRow]]:
+    """State, host, newest good, components, bytes, jobs, when it was asked, what asks for a person.
+
+    ``longest``: cells of the longest name."""
     named = max(4, min(longest, WIDEST_NAME, cells - 55))
     shown: list[Column[HostRow]] = [
         Column("state", "state", 11, _state, worst_first, gap=0, is_mark=False),

@@ -38,6 +38,11 @@ def share_key(share: Share) -> Hashable:
     return share.key
 
 
+def share_words(share: Share) -> str:
+    """What a filter looks in."""
+    return f"{share.key} {_health(share).plain}"
+
+
 def shares(usage: Usage, views: Sequence[ComponentView]) -> list[Share]:
     """Largest first; components with nothing stored last."""
     by_key = {view.key: view for view in views}
@@ -208,6 +213,11 @@ def trash_key(entry: TrashView) -> Hashable:
     return entry.name
 
 
+def trash_words(entry: TrashView) -> str:
+    """What a filter looks in."""
+    return f"{entry.key} {_gens(entry)}"
+
+
 def trash_columns(cells: int, times: Times) -> tuple[Column[TrashView], ...]:
     """Mark, component, generations, bytes, when collected and when freed."""
     name = min(max(cells // 3, 16), 32)
@@ -232,4 +242,8 @@ def trash_columns(cells: int, times: Times) -> tuple[Column[TrashView], ...]:
 
 
 def _numbers(entry: TrashView) -> Text:
-    return plain(", ".join(map(str, entry.generations)) or "orphan", styles.DIM if not entry.generations else "")
+    return plain(_gens(entry), styles.DIM if not entry.generations else "")
+
+
+def _gens(entry: TrashView) -> str:
+    return ", ".join(map(str, entry.generations)) or "orphan"

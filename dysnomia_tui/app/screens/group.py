@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import is_
 
+from rich.text import Text
 from textual import on
 from textual.containers import Vertical
 from textual.widget import Widget
@@ -56,6 +58,10 @@ class GroupScreen(DysnomiaScreen):
         self._when = when
         self._now = now
         self._found: Sequence[Standing] | None = None
+        self._planned = False
+        """Whether each has a generation of that time."""
+        self._made_of: tuple[object, ...] = ()
+        self._verdict = Text()
         self._job = ""
 
     def compose_body(self) -> Iterable[Widget]:
@@ -83,7 +89,7 @@ class GroupScreen(DysnomiaScreen):
             generation=row.generation if row is not None else None,
             job=self.job_log.job if self.is_attached else None,
             reading=self._found is None,
-            planned=bool(self._found) and all(one.generation is not None for one in self._found or ()),
+            planned=self._planned,
         )
 
     def show_pane(self, widget: Widget) -> None:
@@ -110,10 +116,11 @@ class GroupScreen(DysnomiaScreen):
     def _have(self, answer: tuple[datetime, Sequence[Standing]]) -> None:
         if answer[0] == self._when:
             self._found = answer[1]
+            self._planned = bool(self._found) and all(one.generation is not None for one in self._found)
             self._draw()
 
     def _failed(self, problem: str) -> None:
-        self._found = ()
+        self._found, self._planned = (), False
         self.table.set_empty(plain(problem, styles.BAD))
         self._draw()
 
@@ -129,20 +136,26 @@ class GroupScreen(DysnomiaScreen):
         group = self.services.state.group(self._of) is not None
         self.table.border_title = escaped(present.title(self._of, self._when, times, group=group, now=self._now))
         self.set_path(self._of if self._now else f"{self._of} at {times.long(self._when).strip()}")
-        rows = self._rows()
-        self._set_columns(rows)
-        if rows != list(self.table.items):
-            self.table.set_items(rows)
+        self._make_rows()
         self._say()
 
-    def _set_columns(self, rows: Sequence[Stood]) -> None:
+    def _make_rows(self) -> None:
+        """Rows and columns of what is known now; there can be many, and most states differ in something else."""
+        state, times, when = self.services.state, self.services.times, self._when
+        made_of = (self._found, state.overview, state.jobs, times, when)
+        if len(made_of) == len(self._made_of) and all(map(is_, made_of, self._made_of)):
+            return
+        self._made_of = made_of
+        rows = self._rows()
         short = len({row.key.container for row in rows}) == 1
-        times, when = self.services.times, self._when
         self.table.set_columns_by_width(lambda cells: present.columns(cells, times, when, rows, short=short))
+        if rows != list(self.table.items):
+            self.table.set_items(rows)
+        keys = [self.services.key_of(name) for name in ("group-restore", "group-undo", "group-time")]
+        self._verdict = present.verdict(rows, *keys)
 
     def _say(self) -> None:
-        keys = [self.services.key_of(name) for name in ("group-restore", "group-undo", "group-time")]
-        lines = [present.verdict(self.table.items, *keys), present.under_cursor(self.table.item, self.services.times)]
+        lines = [self._verdict, present.under_cursor(self.table.item, self.services.times)]
         shown = join(lines, "\n")
         shown.no_wrap = False
         self.query_one("#about", Static).update(shown)
@@ -178,7 +191,7 @@ class GroupScreen(DysnomiaScreen):
 
     def act_group_time(self) -> None:
         def chosen(when: datetime) -> None:
-            self._when, self._now, self._found = when, False, None
+            self._when, self._now, self._found, self._planned = when, False, None, False
             self._without_job()
             self.table.focus()
             self._look()

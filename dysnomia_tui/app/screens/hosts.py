@@ -22,7 +22,6 @@ from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.shell import hand_over
 from dysnomia_tui.app.selection import Selection
-from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.config import HostSettings
 from dysnomia_tui.engine import HostDesk, HostReport, HostResult, Hosts, HostTalk, HostTask
@@ -50,6 +49,7 @@ class HostsScreen(DysnomiaScreen):
         super().__init__()
         self._desk = desk
         self._rows: dict[str, HostRow] = {}
+        self._longest = 0
         self._is_read = False
         self._came: queue.SimpleQueue[HostReport | HostResult | Callable[[], None]] = queue.SimpleQueue()
         self._talks: set[HostTalk] = set()
@@ -80,14 +80,8 @@ class HostsScreen(DysnomiaScreen):
         for talk in tuple(self._talks):
             talk.end()
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
-
     def on_times(self, times: Times) -> None:
-        self._draw()
-
-    def on_state(self, state: AppState) -> None:
-        self._draw()
+        self._set_columns()
 
     def here(self) -> Selection:
         return Selection(working=self._work is not None, reading=not self._is_read)
@@ -101,6 +95,7 @@ class HostsScreen(DysnomiaScreen):
         if hosts.left_out:
             self.services.notify("; ".join(hosts.left_out), severity="warning", markup=False, timeout=12)
         self._rows, self._is_read = {host.name: HostRow(host) for host in hosts.hosts}, True
+        self._longest = present.longest(hosts.hosts)
         self.table.set_empty(plain(present.NONE, styles.DIM))
         self._draw()
         self._look([*hosts.hosts])
@@ -162,11 +157,15 @@ class HostsScreen(DysnomiaScreen):
         if not self.is_attached:
             return
         rows = sorted(self._rows.values(), key=present.worst_first)
-        self.table.set_columns(present.columns(self.table.scrollable_content_region.width, self.services.times, rows))
+        self._set_columns()
         # The worst comes to the top; the cursor stays on its host, since a key is meant for the one that is seen.
         self.table.set_items(rows)
         self.table.border_title = present.title(rows) if rows else "Hosts"
         self._show()
+
+    def _set_columns(self) -> None:
+        times, longest = self.services.times, self._longest
+        self.table.set_columns_by_width(lambda cells: present.columns(cells, times, longest))
 
     @on(VirtualTable.Highlighted, "#hosts")
     def _moved(self) -> None:

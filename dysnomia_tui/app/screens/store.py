@@ -52,9 +52,15 @@ class StoreScreen(DysnomiaScreen):
     def compose_body(self) -> Iterable[Widget]:
         with Vertical():
             yield Static(id="head-lines")
-            yield VirtualTable[Share](key=present.share_key, widget_id="shares", empty="measuring…")
+            yield VirtualTable[Share](
+                key=present.share_key, words=present.share_words, widget_id="shares", empty="measuring…"
+            )
             yield VirtualTable[TrashView](
-                key=present.trash_key, markable=True, widget_id="trash", empty="the trash is empty"
+                key=present.trash_key,
+                words=present.trash_words,
+                markable=True,
+                widget_id="trash",
+                empty="the trash is empty",
             )
 
     @property

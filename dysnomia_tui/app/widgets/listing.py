@@ -38,10 +38,13 @@ class Listing(Generic[T]):
         self._words = words
         self._selectable = selectable
         self._rows: dict[Hashable, int] = {}
+        self._folded: list[str] = []
+        """The words of all items, while a filter looks in them: each letter of it does."""
 
     def put(self, items: Sequence[T]) -> bool:
         """Take these items; they are not arranged yet. Returns whether marks are gone with their items."""
         self.items = items
+        self._folded = []
         if not self.marks:
             return False
         kept = self.marks & {self.key(item) for item in items}
@@ -54,7 +57,10 @@ class Listing(Generic[T]):
         shown = self.items
         if wanted := self.filter.removeprefix("!").casefold():
             inverse = self.filter.startswith("!")
-            shown = [item for item in shown if (wanted in self._words_of(item, columns).casefold()) != inverse]
+            words = self._all_words(columns)
+            shown = [item for item, text in zip(shown, words, strict=True) if (wanted in text) != inverse]
+        else:
+            self._folded = []
         sort = next((column.sort for column in columns if column.id == self.order.column), None)
         if sort is not None:
             shown = sorted(shown, key=sort, reverse=self.order.reverse)
@@ -62,6 +68,14 @@ class Listing(Generic[T]):
         self._rows = {}
         row_of_key = self.row_of(stay_on) if stay_on is not None else None
         return self.nearest(row_of_key if row_of_key is not None else row, 1)
+
+    def _all_words(self, columns: Sequence[Column[T]]) -> Sequence[str]:
+        """Of all items, in small letters. What columns show can be another text each time."""
+        if self._words is None:
+            return [self._words_of(item, columns).casefold() for item in self.items]
+        if len(self._folded) != len(self.items):
+            self._folded = [self._words(item).casefold() for item in self.items]
+        return self._folded
 
     def _words_of(self, item: T, columns: Sequence[Column[T]]) -> str:
         if self._words is not None:
