@@ -132,14 +132,14 @@ def _read_links(
 def _take_history(gen: GenerationRow, folder: str, name: str) -> None:
     try:
         text = records.read_file(f"{folder}/{name}")
-        record = typed.history(text, name)
-        if (record.number, record.id) != (gen.number, gen.id):
+        number, snapshot_id, as_of = typed.history_in_brief(text, name)
+        if (number, snapshot_id) != (gen.number, gen.id):
             raise Corrupt(f"{name} is another generation's")
     except (OSError, Corrupt) as error:
         gen.problem = f"its history cannot be read: {error}"
         return
     gen.history = text.decode()
-    gen.as_of = gen.until = micros(record.as_of.timestamp())
+    gen.as_of = gen.until = micros(as_of.timestamp())
     gen.estimated = False
 
 
@@ -197,7 +197,7 @@ def _take_metadata(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str])
         return
     try:
         text = records.read_file(entry.path)
-        record = typed.metadata(text, entry.name)
+        record = typed.metadata_in_brief(text, entry.name)
         if record.id != snap.id:
             raise Corrupt(f"{entry.name} belongs to another snapshot")
     except (OSError, Corrupt) as error:
