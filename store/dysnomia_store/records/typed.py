@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, Literal, NotRequired, Protocol, TypedDict, TypeVar, cast, get_origin, get_type_hints
 
 import msgspec
@@ -247,8 +248,17 @@ def _exactly(shape: type, newest: int, **other: Any) -> type[msgspec.Struct]:
 
 _SHORT = 4000
 """Bytes of a record in which no number has more digits than Python reads."""
-_METADATA = msgspec.json.Decoder(_exactly(_Metadata, codec.NEWEST))
-_HISTORY = msgspec.json.Decoder(_exactly(_History, codec.FORMAT, delta=_exactly(_Delta, codec.FORMAT) | None))
+
+
+@cache
+def _exact_metadata() -> msgspec.json.Decoder[Any]:
+    """Made when it is first used: most commands read few records, and it takes a millisecond."""
+    return msgspec.json.Decoder(_exactly(_Metadata, codec.NEWEST))
+
+
+@cache
+def _exact_history() -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_exactly(_History, codec.FORMAT, delta=_exactly(_Delta, codec.FORMAT) | None))
 
 
 def shaped(value: Any, shape: type[T], what: str) -> T:
@@ -299,12 +309,12 @@ def history(record: Record, what: str) -> History:
 
 def metadata_in_brief(record: bytes, what: str) -> MetadataInBrief:
     """What the catalog keeps of a metadata record, which is read as ``metadata`` does. Raises Corrupt."""
-    return _quick(record, _METADATA) or metadata(record, what)
+    return _quick(record, _exact_metadata()) or metadata(record, what)
 
 
 def history_in_brief(record: bytes, what: str) -> tuple[int, str, datetime]:
     """Number, id and time of a history record, which is read as ``history`` does. Raises Corrupt."""
-    fields = _quick(record, _HISTORY)
+    fields = _quick(record, _exact_history())
     if fields is not None:
         try:
             codec.moment(fields.end)
