@@ -130,16 +130,18 @@ def _read_links(
 
 
 def _take_history(gen: GenerationRow, folder: str, name: str) -> None:
+    from dysnomia_store.records import brief  # a look at what the cache knows reads no record
+
     try:
         text = records.read_file(f"{folder}/{name}")
-        record = typed.history(text, name)
-        if (record.number, record.id) != (gen.number, gen.id):
+        number, snapshot_id, as_of = brief.history_in_brief(text, name)
+        if (number, snapshot_id) != (gen.number, gen.id):
             raise Corrupt(f"{name} is another generation's")
     except (OSError, Corrupt) as error:
         gen.problem = f"its history cannot be read: {error}"
         return
     gen.history = text.decode()
-    gen.as_of = gen.until = micros(record.as_of.timestamp())
+    gen.as_of = gen.until = micros(as_of.timestamp())
     gen.estimated = False
 
 
@@ -195,9 +197,11 @@ def _take_metadata(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str])
         snap.content_size, snap.stored_size = old.content_size, old.stored_size
         snap.complete, snap.sections = old.complete, old.sections
         return
+    from dysnomia_store.records import brief  # as above
+
     try:
         text = records.read_file(entry.path)
-        record = typed.metadata(text, entry.name)
+        record = brief.metadata_in_brief(text, entry.name)
         if record.id != snap.id:
             raise Corrupt(f"{entry.name} belongs to another snapshot")
     except (OSError, Corrupt) as error:

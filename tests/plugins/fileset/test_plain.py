@@ -11,12 +11,15 @@ from random import Random
 import pytest
 
 from dysnomia_plugins.base import Component
+from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.trees import plain_members
 from dysnomia_plugins.toolkit.trees.extract import Trust
+from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.toolkit.trees.plain import PlainFiles
 from dysnomia_plugins.toolkit.trees.plain_members import Ahead, PlainMembers
 from dysnomia_plugins.toolkit.trees.tarheader import BadArchive
 from dysnomia_plugins.toolkit.trees.tarread import TarReader
+from dysnomia_plugins.toolkit.trees.tarwrite import TAR_BLOCK, header
 from tests.plugins.fileset.tools import dump_to_tar, load_beside, make_context
 from tests.plugins.fileset.world import fileset_component
 
@@ -48,6 +51,16 @@ def _every_one(content: bytes) -> Read:
         (entry.member.name, entry.member.mode, entry.member.mtime, b"".join(data for _, data in entry.content()))
         for entry in archive
     ]
+
+
+def _extra(records: bytes) -> bytes:
+    """A pax header with these records."""
+    block = bytearray(tarfile.TarInfo("PaxHeaders/member").tobuf(tarfile.USTAR_FORMAT))
+    block[124:136] = b"%011o\0" % len(records)
+    block[156:157] = b"x"
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + records.ljust(-(-len(records) // TAR_BLOCK) * TAR_BLOCK, b"\0")
 
 
 def _plain_first(content: bytes) -> tuple[Read, int]:
@@ -144,3 +157,78 @@ def test_what_is_loaded_is_what_was_dumped(component: Component, tmp_path: Path)
             after.st_mode, after.st_size, after.st_mtime_ns, after.st_uid
         ), path  # fmt: skip
         assert path.is_dir() or path.read_bytes() == there.read_bytes()
+
+
+def test_files_of_long_names_are_taken_too(tmp_path: Path) -> None:
+    """Beyond the 100 bytes of a header: the name is in a record then, before the time or alone."""
+    folder = tmp_path / "srv" / "data" / ("n" * 60) / ("m" * 60)
+    folder.mkdir(parents=True)
+    for number in range(40):
+        path = folder / f"file {number}"
+        path.write_text(f"of {number}\n")
+        os.utime(path, ns=(0, 10**18 + number % 2))
+    stored = dump_to_tar(fileset_component(tmp_path / "component", tmp_path / "srv", "mkdir data\n"), tmp_path)
+    members, count = _plain_first(stored.tar.read_bytes())
+    assert members == _every_one(stored.tar.read_bytes())
+    assert count >= 35
+
+
+TIME = b"30 mtime=1796016023.168654278\n"
+
+
+def _named(name: bytes, more: int = 0) -> bytes:
+    """A record that states a name; ``more`` is added to the length that it states."""
+    size = len(name) + 9 if len(name) <= 90 else len(name) + 10
+    return b"%d path=%b\n" % (size + more, name)
+
+
+@pytest.mark.parametrize(
+    ("records", "refused"),
+    [
+        (_named(b"data/long"), False),
+        (_named(b"data/long") + TIME, False),
+        (_named(b"data/long", -1), True),
+        (_named(b"data/long", 1), True),
+        (_named(b"data/long") + TIME.replace(b"30", b"31"), True),
+        (_named(b"data/long") + _named(b"data/last"), False),
+        (_named(b"../../long"), True),
+        (_named(b"/etc/long"), True),
+        (_named(b"data/long/"), False),
+        (_named(b"data/" + b"x" * 256), True),
+    ],
+)
+def test_a_record_that_is_otherwise_is_read_as_all_others_are(records: bytes, refused: bool) -> None:
+    """Behind some of the same length that were right, so that its like is taken."""
+    size = len(records) - 9 if len(records) <= 99 else len(records) - 10
+    right = _named(b"a/" * (size // 2 - 1) + b"b" * (2 + size % 2))
+    assert len(right) == len(records)
+    content = b"".join(_extra(one) + header(Member(Kind.FILE, "data/f", 0o644))[0] for one in (right, right, records))
+    content += bytes(2 * TAR_BLOCK)
+    if refused:
+        for read in (_every_one, _plain_first):
+            with pytest.raises(PluginError):
+                read(content)
+    else:
+        members, count = _plain_first(content)
+        assert members == _every_one(content)
+        assert count >= 1
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_modes_and_owners_come_back_whatever_files_are_made_as(
+    component: Component, tmp_path: Path, umask: int
+) -> None:
+    if os.geteuid() == 0:
+        for number, path in enumerate(sorted((tmp_path / "srv").rglob("plain*"))):
+            mode = path.stat().st_mode
+            os.chown(path, *((0, 0), (1234, 0), (0, 1234))[number % 3])
+            path.chmod(mode)  # which loses setuid with its owner
+    stored = dump_to_tar(component, tmp_path)
+    before = os.umask(umask)
+    try:
+        place = load_beside(make_context(component, tmp_path), stored)
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "srv" / "data").rglob("*"):
+        was, became = path.lstat(), (place / path.relative_to(tmp_path / "srv")).lstat()
+        assert (was.st_mode, was.st_uid, was.st_gid) == (became.st_mode, became.st_uid, became.st_gid), path

@@ -115,6 +115,22 @@ class _Open:
     """As stored; or as it was when it was entered again; None for one that the archive does not name."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Born:
+    """What a file is like that was just made: by who makes it, the umask, and the folder it is in (its group, its
+    default ACL). So one of a folder speaks for all that are asked for with the same mode."""
+
+    uid: int
+    gid: int
+    mode: int
+    xattrs: bool
+
+    @classmethod
+    def of(cls, descriptor: int) -> _Born:
+        seen = os.fstat(descriptor)
+        return cls(seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode), bool(read_xattrs(descriptor)))
+
+
 @dataclass
 class Extractor:
     """Extracts members, in any order, below an open folder. Close it to set what folders should be like."""
@@ -132,6 +148,10 @@ class Extractor:
     _stack: list[_Open] = field(default_factory=list)
     _filled: str | None = None
     """Which folder is the last of the open ones; None where that is not known."""
+    _born: _Born = _Born(-1, -1, -1, xattrs=True)
+    """What the system makes small files as in that folder,"""
+    _born_like: Member | None = None
+    """and of which kind; None where that is not known."""
 
     def extract(
         self, entry: Entry, member: Member | None = None, on_bytes: Callable[[int], None] | None = None
@@ -154,27 +174,35 @@ class Extractor:
         self.members += 1
 
     def extract_plain(self, plain: PlainMember) -> None:
-        """Make a small file, like one that ``wanted`` has said of. Raises as ``extract``."""
+        """Make a small file, like one that ``wanted`` has said of. Raises as ``extract``.
+
+        It has its mode before its owner: nobody else may enter the base while something is extracted into it."""
         folder, name, data, mtime, like = plain
+        mode = like.mode & 0o777
         try:
             if folder != self._filled:
                 self._enter(folder.split("/") if folder else [])
                 self._filled = folder
             parent = self._stack[-1].descriptor if self._stack else self.base
             try:
-                descriptor = os.open(name, _NEW, 0o600, dir_fd=parent)
+                descriptor = os.open(name, _NEW, mode, dir_fd=parent)
             except FileExistsError:
                 self._clear(name, parent, replace(like, name=posixpath.join(folder, name)))
-                descriptor = os.open(name, _NEW, 0o600, dir_fd=parent)
+                descriptor = os.open(name, _NEW, mode, dir_fd=parent)
         except LinkInTheWay as error:
             raise _through_a_link(posixpath.join(folder, name)) from error
         try:
             if data and (written := os.write(descriptor, data)) < len(data):
                 _write_at(descriptor, data[written:], written)
-            self._own(descriptor, like)
-            if read_xattrs(descriptor):
+            if like is not self._born_like:
+                self._born, self._born_like = _Born.of(descriptor), like
+            born = self._born
+            if self.trust.root and (born.uid, born.gid) != (like.uid, like.gid):
+                os.fchown(descriptor, like.uid, like.gid)
+            if born.xattrs:
                 self._xattrs(descriptor, replace(like, name=posixpath.join(folder, name)))
-            os.fchmod(descriptor, like.mode)
+            if born.xattrs or born.mode != like.mode:
+                os.fchmod(descriptor, like.mode)
             os.utime(descriptor, ns=(mtime, mtime))
         finally:
             os.close(descriptor)
@@ -228,7 +256,7 @@ class Extractor:
 
     def _enter(self, parts: Sequence[str]) -> _Open | None:
         """Have the folder open, with those above it; None is the base itself."""
-        self._filled = None
+        self._filled = self._born_like = None
         if len(parts) > MAX_DEPTH:
             raise PluginError(f"the archive holds folders nested deeper than {MAX_DEPTH}")
         common = 0

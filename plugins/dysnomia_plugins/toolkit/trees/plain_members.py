@@ -25,11 +25,13 @@ LARGEST = 64 << 10
 _KINDS = 1000
 """Different owners and modes that are kept, and different lengths of a header before a member's own."""
 
-_TIME = re.compile(rb"([0-9]{2}) mtime=([0-9]{1,11})\.([0-9]{1,9})\n").fullmatch
+_RECORDS = re.compile(
+    rb"(?:([0-9]{2,3}) path=([^\n\0]+)\n)?(?:([0-9]{2}) mtime=([0-9]{1,11})\.([0-9]{1,9})\n)?"
+).fullmatch
 _NUMBERS = re.compile(rb"([0-7]{11})\0([0-7]{11})\0").fullmatch
 _EXTRA = ord("x")
-_LONGEST_TIME = 31
-"""Bytes of a record that states a time."""
+_LONGEST_PART = 255
+"""Bytes of a name in its folder; what is longer is refused with words."""
 
 
 class PlainMember(NamedTuple):
@@ -86,7 +88,7 @@ class PlainMembers:
         self._ahead = ahead
         self._accept = accept
         self._extras: dict[bytes, int] = {}
-        """Header blocks that were found right, each before one record that states a time, and its length."""
+        """Header blocks that were found right, each before records that state a name or a time, and their length."""
         self._alike: dict[tuple[bytes, bytes], Member] = {}
         """By what stands in a header but for name, size, time and sum."""
         self._folder = (b"", "")
@@ -97,15 +99,13 @@ class PlainMembers:
         if not ahead.has(3 * TAR_BLOCK):
             return None
         data, at = ahead.data, ahead.at
-        fraction = None
+        path = time = None
         if data[at + 156] == _EXTRA:
             length = self._extras.get(data[at : at + TAR_BLOCK])
-            if length is None:
+            records = None if length is None else _stated(data, at + TAR_BLOCK, length)
+            if records is None:
                 return None
-            time = _TIME(data, at + TAR_BLOCK, at + TAR_BLOCK + length)
-            if time is None or int(time[1]) != length:
-                return None
-            seconds, fraction = int(time[2]), time[3]
+            path, time = records
             at += 2 * TAR_BLOCK
         block = data[at : at + TAR_BLOCK]
         like = self._alike.get((block[100:124], block[156:]))
@@ -113,16 +113,14 @@ class PlainMembers:
         if like is None or numbers is None:
             return None
         size = int(numbers[1], 8)
-        if fraction is None:
-            seconds, fraction = int(numbers[2], 8), b""
-        where = self._place(block[:100].rstrip(b"\0"))
+        where = self._place(block[:100].rstrip(b"\0") if path is None else path)
         headers = at + TAR_BLOCK - ahead.at
         if size > LARGEST or where is None or not ahead.has(headers + size + -size % TAR_BLOCK):
             return None
         check_sum(block)
         start = ahead.at + headers
         ahead.at = start + size + -size % TAR_BLOCK
-        mtime = seconds * 10**9 + (int(fraction) * 10 ** (9 - len(fraction)) if fraction else 0)
+        mtime = int(numbers[2], 8) * 10**9 if time is None else time
         return PlainMember(*where, ahead.data[start : start + size], mtime, like)
 
     def learn(self, entry: Entry) -> None:
@@ -137,7 +135,7 @@ class PlainMembers:
             self._alike.clear()
         if len(raw) == 3 * TAR_BLOCK:
             record = raw[TAR_BLOCK : 2 * TAR_BLOCK].rstrip(b"\0")
-            if raw[156] != _EXTRA or len(record) > _LONGEST_TIME or _TIME(record) is None:
+            if raw[156] != _EXTRA or _stated(record, 0, len(record)) is None:
                 return
             if raw[124:136] != b"%011o\0" % len(record):
                 return
@@ -149,7 +147,7 @@ class PlainMembers:
     def _place(self, name: bytes) -> tuple[str, str] | None:
         """Folder and name of a member; None for one that takes a closer look. Raises BadArchive."""
         folder, slash, last = name.rpartition(b"/")
-        if last in (b"", b".", b"..") or b"\0" in name:
+        if last in (b"", b".", b"..") or b"\0" in name or len(last) > _LONGEST_PART:
             return None
         if slash and folder != self._folder[0]:
             confined(name)
@@ -157,3 +155,18 @@ class PlainMembers:
             if self._folder[1] == ".":
                 self._folder = folder, ""
         return self._folder[1] if slash else "", os.fsdecode(last)
+
+
+def _stated(data: bytes, at: int, length: int) -> tuple[bytes | None, int | None] | None:
+    """Name and time, in nanoseconds, where records state them and nothing else; None for all others."""
+    records = _RECORDS(data, at, at + length)
+    if records is None:
+        return None
+    path_size, path, time_size, seconds, fraction = records.groups()
+    if path_size is not None and int(path_size) != len(path_size) + len(path) + 7:
+        return None
+    if time_size is None:
+        return path, None
+    if int(time_size) != len(seconds) + len(fraction) + 11:
+        return None
+    return path, int(seconds) * 10**9 + int(fraction) * 10 ** (9 - len(fraction))
