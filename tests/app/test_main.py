@@ -8,6 +8,7 @@ import pytest
 
 from dysnomia_plugins.base import Probe
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.present.generations import SIGNS
 from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
 from dysnomia_tui.engine import Schedule, TimerState
 from dysnomia_tui.engine.applications.model import Part
@@ -510,6 +511,20 @@ async def test_every_size_is_usable_or_says_so(size: tuple[int, int]) -> None:
             assert "40x10 is too small" in text
         await run.pilot.resize_terminal(80, 24)
         await run.until(lambda: "is too small" not in run.text())
+
+
+async def test_the_legend_has_whole_signs_however_wide_the_list_is() -> None:
+    async with driven(size=(100, 30)) as run:
+        shown = set()
+        for width in (101, 107, 113, 120, 127, 134, 200):
+            await run.pilot.resize_terminal(width, 30)
+            await run.settled()
+            (line,) = (line for line in run.text().splitlines() if "1/40" in line)
+            legend = line.partition("1/40")[2].rstrip("─╯│ ").strip()
+            assert not legend or legend.split("  ") == list(SIGNS[: legend.count("  ") + 1])
+            shown.add(legend.count("  "))
+        assert len(shown) > 3
+        assert legend.endswith(SIGNS[-1])
 
 
 async def test_a_timer_that_fires_while_it_closes_finds_no_screen_and_does_nothing() -> None:

@@ -14,6 +14,9 @@ from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
+_AROUND = 9
+"""Cells of the frame that its lower line cannot have, and of the gap before the legend."""
+
 
 class GenerationsPane(VirtualTable[Generation]):
     """The list of one component; what was read and marked of others is remembered."""
@@ -29,6 +32,11 @@ class GenerationsPane(VirtualTable[Generation]):
         """Whether what is shown was read before it was shown, and not again since."""
         self.of: ComponentKey | None = None
         """Whose generations are shown."""
+        self._wide = False
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.show_position(wide=self._wide)
 
     @property
     def marked(self) -> tuple[int, ...]:
@@ -116,10 +124,12 @@ class GenerationsPane(VirtualTable[Generation]):
         self.set_columns_by_width(lambda cells: generations.columns(cells, times, digits, self.alone))
 
     def show_position(self, *, wide: bool) -> None:
-        """Write which line of how many the cursor is on, under the list."""
+        """Write which line of how many the cursor is on, under the list; where it is ``wide``, what its signs mean."""
+        self._wide = wide
         if not self.items:
             self.border_subtitle = ""
             return
         hidden = f" of {len(self.items)}, filter: {self.filter_text}" if self.filter_text else ""
         place = f"{self.row + 1 if self.shown else 0}/{len(self.shown)}{hidden}"
-        self.border_subtitle = escaped(f"{place}   {generations.LEGEND}" if wide and not hidden else place)
+        room = self.outer_size.width - _AROUND - len(place) if wide and not hidden else 0
+        self.border_subtitle = escaped(f"{place}   {generations.legend(room)}".rstrip())

@@ -12,10 +12,10 @@ from dysnomia_store.model import Generation, Reason
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import signed, size
-from dysnomia_tui.app.present.text import join, plain
+from dysnomia_tui.app.present.text import join, plain, width
 from dysnomia_tui.app.present.times import Times
 
-LEGEND = "=N restored from N  P pinned  * marked  ! needs a person  ~ changed  ≈ estimated"
+SIGNS = ("=N restored from N", "P pinned", "* marked", "! needs a person", "~ changed", "≈ estimated")
 WIDE = 82
 """Cells from which on the columns of the wide screen fit."""
 WIDER = 90
@@ -24,6 +24,17 @@ WIDEST = 118
 """Cells from which on notes, reasons of pins and tags stand there too."""
 TIGHT = 46
 """Cells below which id and rows are left out."""
+
+
+def legend(cells: int) -> str:
+    """What the signs in the list mean: as many of them, whole, as stand in so many cells."""
+    line = ""
+    for sign in SIGNS:
+        longer = f"{line}  {sign}" if line else sign
+        if width(longer) > cells:
+            break
+        line = longer
+    return line
 
 
 def columns(
