@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dysnomia_base.escape import visible
+from dysnomia_base.plurals import plural
 from dysnomia_store.model import Check, CheckResult, Generation
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine import audit
@@ -84,7 +85,7 @@ def _counted(proofs: Sequence[GenerationProofs]) -> str:
     counts = Counter(standing(one) for one in proofs)
     words = ("restored and compared", "every byte read", "damaged", "not verifiable", "never proved")
     text = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
-    return f"{len(proofs)} generation{'' if len(proofs) == 1 else 's'}{': ' if text else ''}{text}"
+    return f"{plural(len(proofs), 'generation')}{': ' if text else ''}{text}"
 
 
 def standing(one: GenerationProofs) -> str:

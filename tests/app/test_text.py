@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from dysnomia_tui.app.present.text import cut, cut_middle, escaped, fit, join, plain, plural, spread, visible
+from dysnomia_base.plurals import plural
+from dysnomia_tui.app.present.text import cut, cut_middle, escaped, fit, join, plain, spread, visible
 
 NASTY = [
     ("a\nb", "a\\nb"),

@@ -7,11 +7,12 @@ from collections.abc import Callable, Hashable, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.model import Form, Section
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size, tally
-from dysnomia_tui.app.present.text import cut_middle, plain, plural, visible, width
+from dysnomia_tui.app.present.text import cut_middle, plain, visible, width
 from dysnomia_tui.engine import HistoryAsked
 
 UNKNOWN_ROWS = 1_000_000

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import group_row, styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import age, size
-from dysnomia_tui.app.present.text import cut_middle, join, plain, plural, width
+from dysnomia_tui.app.present.text import cut_middle, join, plain, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.engine.engine import SLOW

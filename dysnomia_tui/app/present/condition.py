@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.detail import probe_lines
 from dysnomia_tui.app.present.sizes import size
-from dysnomia_tui.app.present.text import join, plain, plural
+from dysnomia_tui.app.present.text import join, plain
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.engine.records import ComponentView, Condition, ContainerView, Fact, Health, Probe, Tone
 

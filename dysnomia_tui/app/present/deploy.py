@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.styles import Look
-from dysnomia_tui.app.present.text import cut_middle, plain, plural
+from dysnomia_tui.app.present.text import cut_middle, plain
 from dysnomia_tui.engine import Deployment
 
 WOULD = {

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.model import Check, CheckResult, Generation, Section
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.generations import reason_words
 from dysnomia_tui.app.present.sizes import signed, size
-from dysnomia_tui.app.present.text import fit, join, plain, plural, width
+from dysnomia_tui.app.present.text import fit, join, plain, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine.records import Application, Change, ComponentView, Found, Health, Probe, SectionChange
 

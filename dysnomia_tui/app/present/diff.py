@@ -7,11 +7,12 @@ from datetime import datetime
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.model import Form, Section
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import signed, size, tally
-from dysnomia_tui.app.present.text import cut_start, join, plain, plural
+from dysnomia_tui.app.present.text import cut_start, join, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine import WAS_GONE, RowsAsked
 from dysnomia_tui.engine.engine import Side

@@ -12,6 +12,7 @@ from typing import Any
 from rich.text import Text
 
 from dysnomia_base.durations import parse_duration
+from dysnomia_base.plurals import plural
 from dysnomia_base.sizes import EXAMPLES as SIZES
 from dysnomia_base.sizes import parse_size
 from dysnomia_store.names import ComponentKey
@@ -20,7 +21,7 @@ from dysnomia_store.records.rules import DURATION, RULES, SIZE, TAG
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size
-from dysnomia_tui.app.present.text import join, plain, plural
+from dysnomia_tui.app.present.text import join, plain
 from dysnomia_tui.app.present.times import Times
 
 EXAMPLE = "last 7 daily 14 within 2d"

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import generations, jobs, styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.restore import about
 from dysnomia_tui.app.present.sizes import age, size
-from dysnomia_tui.app.present.text import cut_middle, join, plain, plural, width
+from dysnomia_tui.app.present.text import cut_middle, join, plain, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine.records import ComponentView, JobView
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from dysnomia_base.durations import format_duration
+from dysnomia_base.plurals import plural
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.sizes import age
-from dysnomia_tui.app.present.text import cut_middle, fit, join, plain, plural, width
+from dysnomia_tui.app.present.text import cut_middle, fit, join, plain, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine.records import ComponentView, GroupView, Health
 

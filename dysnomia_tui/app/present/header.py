@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_tui.app.present import styles, welcome
 from dysnomia_tui.app.present.sizes import size
-from dysnomia_tui.app.present.text import cut, cut_middle, join, plain, plural, spread
+from dysnomia_tui.app.present.text import cut, cut_middle, join, plain, spread
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
 

@@ -6,9 +6,10 @@ from collections.abc import Hashable, Sequence
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
-from dysnomia_tui.app.present.text import fit, join, plain, plural, width
+from dysnomia_tui.app.present.text import fit, join, plain, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine.records import Change, HistoryLine
 

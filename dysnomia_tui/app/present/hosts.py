@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from rich.text import Text
 
 from dysnomia_base.durations import age_of
+from dysnomia_base.plurals import plural
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import age, size
-from dysnomia_tui.app.present.text import join, plain, plural, width
+from dysnomia_tui.app.present.text import join, plain, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.config import HostSettings
 from dysnomia_tui.engine import HostReport, HostTask

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.model import Generation, Section
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.generations import content_size, reason_words
 from dysnomia_tui.app.present.sizes import size, tally
-from dysnomia_tui.app.present.text import join, plain, plural
+from dysnomia_tui.app.present.text import join, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine.engine import RestoreTarget
 from dysnomia_tui.engine.records import ContainerView

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size
-from dysnomia_tui.app.present.text import cut_middle, join, plain, plural
+from dysnomia_tui.app.present.text import cut_middle, join, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine import Schedule, TimerState
 from dysnomia_tui.engine.records import ComponentView, Health, TrashView

@@ -103,13 +103,6 @@ def spread(left: Text, right: Text, cells: int) -> Text:
     return line
 
 
-def plural(count: int, word: str, many: str = "") -> str:
-    """``1 row``, ``2 rows``, ``2 entries``."""
-    if not many:
-        many = word[:-1] + "ies" if word.endswith("y") and word[-2:-1] not in "aeiou" else word + "s"
-    return f"{count:,} {word if count == 1 else many}"
-
-
 def escaped(raw: str) -> str:
     """``raw`` for the few places that take markup and nothing else (the titles of frames): shown as it is."""
     return visible(raw).replace("[", r"\[")

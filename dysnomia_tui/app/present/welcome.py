@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from dysnomia_base.plurals import plural
 from dysnomia_tui.app.present import styles
-from dysnomia_tui.app.present.text import join, plain, plural
+from dysnomia_tui.app.present.text import join, plain
 from dysnomia_tui.app.state import AppState
 
 

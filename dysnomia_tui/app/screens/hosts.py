@@ -12,12 +12,13 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
+from dysnomia_base.plurals import plural
 from dysnomia_tui.app.actions.confirm_flow import ask_only
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import hosts as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.hosts import HostRow
-from dysnomia_tui.app.present.text import plain, plural
+from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.shell import hand_over

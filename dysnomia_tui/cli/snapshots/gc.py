@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.records.rules import DURATION, RULES, SIZE, TAG
 from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line
@@ -83,7 +84,7 @@ def _let_wait(engine: Engine, review: GcPlan, args: argparse.Namespace) -> Exit:
         say("nothing to remove, and no collection waits")
     else:
         count = len(planned.review.dropped)
-        what = f"{count} generation{'' if count == 1 else 's'}, {size(planned.review.freed)}"
+        what = f"{plural(count, 'generation')}, {size(planned.review.freed)}"
         say(f"{what}: the collection waits for a person since {planned.made:%Y-%m-%d %H:%M} UTC")
         say(
             "to see it: X in dysnomia-tui, or dysnomia-snapshots --gc --planned --dry-run (without --dry-run: apply it)"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dysnomia_base.durations import age_of
+from dysnomia_base.plurals import plural
 from dysnomia_tui.cli.shared.output import say, size, visible, write_json, write_line, write_lines
 from dysnomia_tui.cli.shared.parser import Usage, load
 from dysnomia_tui.engine import (
@@ -161,7 +162,7 @@ def lines(reports: Sequence[HostReport]) -> Iterator[str]:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         yield "  ".join([*cells, row[-1]]).rstrip()
     bad = sum(1 for one in reports if one.level is not Level.OK)
-    yield f"{len(reports)} host{'' if len(reports) == 1 else 's'}, {bad} need{'s' if bad == 1 else ''} a person"
+    yield f"{plural(len(reports), 'host')}, {bad} need{'s' if bad == 1 else ''} a person"
 
 
 def _row(one: HostReport) -> tuple[str, ...]:

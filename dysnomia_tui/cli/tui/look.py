@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection, Iterator
 
+from dysnomia_base.plurals import plural
 from dysnomia_tui.cli.shared.output import jsonable, visible, write_json, write_lines
 from dysnomia_tui.cli.shared.parser import load, open_engine
 from dysnomia_tui.engine.errors import Exit, ReadOnly, Unknown
@@ -36,9 +37,8 @@ def _lines(view: ContainerView, problem: str) -> Iterator[str]:
         known = f"; known of {view.look.at:%Y-%m-%d %H:%M} UTC" if view.look.at is not None else ""
         yield f"{view.name}: what it holds is not known: {problem}{known}"
     else:
-        count = view.look.components
         remark = f"; {view.look.remark}" if view.look.remark else ""
-        yield f"{view.name}: {count} component{'' if count == 1 else 's'}{remark}"
+        yield f"{view.name}: {plural(view.look.components, 'component')}{remark}"
     for one in view.components:
         word = "dropped" if one.dropped else "new" if one.health is Health.NEVER else ""
         yield f"  {one.key}" + (f"  ({word})" if word else "")

@@ -13,6 +13,7 @@ from dysnomia_base.clock import utc_now
 from dysnomia_base.durations import age
 from dysnomia_base.gc_pause import gc_paused
 from dysnomia_base.limits import reason
+from dysnomia_base.plurals import plural
 from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, put_out, say, size, visible, write_json, write_lines
 from dysnomia_tui.cli.shared.parser import load, open_engine, require_folder
@@ -125,18 +126,19 @@ def lines(report: Report) -> Iterator[str]:
 
 def _look_line(look: ServerLook, now: datetime) -> str:
     asked = "never asked" if look.at is None else f"asked {_ago(now - look.at)}"
-    count = f"{look.components} component{'' if look.components == 1 else 's'}"
-    parts = [f"{look.container}: {count}; its server was {asked} what it holds", look.remark]
+    parts = [
+        f"{look.container}: {plural(look.components, 'component')}; its server was {asked} what it holds",
+        look.remark,
+    ]
     return f"look      {'; '.join(filter(None, parts))}"
 
 
 def _summary(report: Report) -> str:
     bad = [one for one in report.components if one.level is not Level.OK]
-    count = len(report.components)
-    parts = [f"{count} component{'' if count == 1 else 's'}"]
+    parts = [plural(len(report.components), "component")]
     parts += [f"{one.key} {one.health.value}" for one in sorted(bad, key=lambda one: -one.level)]
     if report.alarms:
-        parts.append(f"{len(report.alarms)} other alarm{'' if len(report.alarms) == 1 else 's'}")
+        parts.append(plural(len(report.alarms), "other alarm"))
     return "; ".join(parts)
 
 
@@ -147,7 +149,7 @@ def _facts(report: Report, one: ComponentReport) -> str:
         parts.append(f"newest good: {one.newest_good}, {_ago(span)}")
         parts.append("never verified" if one.verified is None else f"verified {_ago(report.at - one.verified)}")
     if one.generations:
-        parts.append(f"{one.generations} generation{'' if one.generations == 1 else 's'}, {size(one.stored_size)}")
+        parts.append(f"{plural(one.generations, 'generation')}, {size(one.stored_size)}")
     if one.problem:
         parts.append(one.problem)
     return "; ".join(parts)

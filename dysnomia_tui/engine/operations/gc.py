@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.errors import Refused
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcPlan, Policy
@@ -37,7 +38,7 @@ def plan_gc(machine: Machine, review: GcPlan, *, free_now: bool, text: str, now:
     where = "freed at once" if free_now else "moved to the trash"
     steps = [
         Step(
-            f"{_generations(dropped[key])} and {bytes_of[key]:,} bytes of {key} would be {where}"
+            f"{plural(dropped[key], 'generation')} and {bytes_of[key]:,} bytes of {key} would be {where}"
             + (f", and {broken[key]} links that lead nowhere removed" if broken[key] else ""),
             str(key),
         )
@@ -52,7 +53,7 @@ def plan_gc(machine: Machine, review: GcPlan, *, free_now: bool, text: str, now:
     grades = confirmation(grade, keys, str(count))
     return Plan(
         kind=Kind.GC,
-        title=f"collect {_generations(count)} of {keys[0] if len(keys) == 1 else f'{len(keys)} components'}",
+        title=f"collect {plural(count, 'generation')} of {keys[0] if len(keys) == 1 else f'{len(keys)} components'}",
         keys=keys,
         grade=grade,
         steps=tuple(steps),
@@ -123,7 +124,7 @@ def run_gc(work: JobContext) -> Outcome:
         work.log.write("log", line=f"the plan that waited could not be removed: {error.strerror}")
     return Outcome(
         JobState.DONE,
-        f"{_generations(len(review.dropped))} collected, {review.freed:,} bytes {where}",
+        f"{plural(len(review.dropped), 'generation')} collected, {review.freed:,} bytes {where}",
         details=details,
     )
 
@@ -134,7 +135,3 @@ def _not_in_use(work: JobContext) -> None:
     for job, key, snapshot_id in work.board.in_use(work.plan.keys, but=work.id):
         if (str(key), snapshot_id) in dropped:
             raise Stale(f"nothing was collected: job {job} needs a snapshot of {key}", "review it again")
-
-
-def _generations(count: int) -> str:
-    return f"{count} generation{'' if count == 1 else 's'}"

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
+from dysnomia_base.plurals import plural
 from dysnomia_base.sizes import size
 from dysnomia_store.errors import StoreError
 from dysnomia_store.names import ComponentKey
@@ -127,7 +128,7 @@ def alarms(machine: Machine) -> Iterator[Alarm]:
         text = f"the collection that was planned on {since} is out of date: {reasons[0]}; {AGAIN}"
     else:
         text = (
-            f"a collection waits for a person since {since}: {dropped} generation{'' if dropped == 1 else 's'},"
+            f"a collection waits for a person since {since}: {plural(dropped, 'generation')},"
             f" {size(review.freed)}; see it with X, or: dysnomia-snapshots --gc --planned --dry-run"
         )
     yield Alarm(text, keys[0] if keys else None, topic=WAITING)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from dysnomia_base.plurals import plural
 from dysnomia_plugins.base import StatePlugin
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Generation
@@ -47,7 +48,7 @@ def plan_put_back(
     """Raises Unknown, ConfigError, NotFound. What stands in the way otherwise is a blocker of the plan."""
     generation = machine.store.generation(key, number)
     seen, blockers, code = _looked(machine, generation, asked)
-    title = f"put {_counted(len(seen.taken), _word(machine, key))} of generation {number} back into {key}"
+    title = f"put {plural(len(seen.taken), _word(machine, key))} of generation {number} back into {key}"
     plan = _plan(machine, generation, seen, blockers or _nothing(seen, number), title, now)
     command = _command(key, number, asked, text)
     return replace(plan, params={**plan.params, "text": text, "blocked": int(code)}, command=command)
@@ -64,7 +65,7 @@ def plan_undo_put_back(machine: Machine, board: JobBoard, job_id: str, now: date
     skipped = set(_places(step_of(left, PUT) or {}))
     rows = [row for at, row in enumerate(_planned(job.params)) if at not in skipped]
     seen, blockers, code = _looked(machine, guard, _asked_again(rows))
-    count = _counted(len(seen.taken), _word(machine, key))
+    count = plural(len(seen.taken), _word(machine, key))
     title = f"undo job {job_id}: put {count} back as live had them (guard {guard.number})"
     plan = _plan(machine, guard, seen, blockers or _nothing(seen, guard.number), title, now)
     params = {**plan.params, "of": "put-back", "job": job_id, "text": f"undo of job {job_id}", "blocked": int(code)}
@@ -165,10 +166,6 @@ def _word(machine: Machine, key: ComponentKey) -> str:
     """What its type puts back."""
     plugin = machine.plugin(key)
     return plugin.put_back_word if isinstance(plugin, StatePlugin) else "row"
-
-
-def _counted(count: int, word: str) -> str:
-    return f"1 {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def _steps(taken: Sequence[RowSeen], word: str) -> Iterator[str]:
@@ -286,7 +283,7 @@ def _outcome(done: PutBack, number: int, word: str) -> Outcome:
         "warnings": list(done.warnings),
         "undoable": done.done > 0,
     }
-    rows = _counted(done.done, word)
+    rows = plural(done.done, word)
     message = f"{rows} of generation {number} in live again; guard {done.guard.number}"
     if not changed and not against:
         return Outcome(JobState.DONE, "; ".join((message, *done.warnings)), details=details)

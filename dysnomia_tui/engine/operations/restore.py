@@ -8,6 +8,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from dysnomia_base.plurals import plural
 from dysnomia_plugins.base import Finding, Preflight, PrivateStatePlugin, Severity, StatePlugin
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.model import CheckResult, Generation, Verdict
@@ -208,7 +209,7 @@ def _restore_title(key: ComponentKey, number: int, target: RestoreTarget) -> str
     if target.kind == "replace":
         return f"restore generation {number} of {key}"
     count = len(target.sections)
-    what = f"{count} section{'' if count == 1 else 's'} of generation" if target.kind == "sections" else "generation"
+    what = f"{plural(count, 'section')} of generation" if target.kind == "sections" else "generation"
     return f"restore {what} {number} of {key} as {target.where}"
 
 

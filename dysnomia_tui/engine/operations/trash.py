@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from dysnomia_base.plurals import plural
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import TrashEntry
 from dysnomia_tui.engine.errors import Unknown
@@ -26,7 +27,7 @@ def plan_empty_trash(machine: Machine, names: Collection[str] | None, now: datet
     grade = graded(machine.settings, keys, Grade.FINAL)
     return Plan(
         kind=Kind.EMPTY_TRASH,
-        title=f"empty the trash: {_counted(len(entries), 'snapshot')}",
+        title=f"empty the trash: {plural(len(entries), 'snapshot')}",
         keys=keys,
         grade=grade,
         steps=_freed(entries),
@@ -45,19 +46,15 @@ def _freed(entries: Collection[TrashEntry]) -> tuple[Step, ...]:
     for entry in entries:
         by_key.setdefault(entry.key, []).append(entry)
     size = sum(entry.stored_size for entry in entries)
-    steps = [Step(f"{size:,} bytes would be freed at once, for good: {_counted(len(entries), 'snapshot')}")]
+    steps = [Step(f"{size:,} bytes would be freed at once, for good: {plural(len(entries), 'snapshot')}")]
     for key, own in sorted(by_key.items()):
         numbers = [number for entry in own for number in entry.generations]
         orphans = sum(1 for entry in own if not entry.generations)
         what = ", ".join(
-            filter(None, (_ranges(numbers) if numbers else "", _counted(orphans, "orphan") if orphans else ""))
+            filter(None, (_ranges(numbers) if numbers else "", plural(orphans, "orphan") if orphans else ""))
         )
         steps.append(Step(f"{sum(entry.stored_size for entry in own):,} bytes of {key}: {what}", str(key)))
     return tuple(steps) if entries else ()
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def plan_bring_back(machine: Machine, names: Collection[str], now: datetime) -> Plan:
@@ -72,7 +69,7 @@ def plan_bring_back(machine: Machine, names: Collection[str], now: datetime) -> 
     count = sum(len(entry.generations) for entry in entries)
     return Plan(
         kind=Kind.BRING_BACK,
-        title=f"bring back {_counted(count, 'generation')}",
+        title=f"bring back {plural(count, 'generation')}",
         keys=keys,
         grade=grade,
         steps=come_back(entries),
@@ -132,6 +129,4 @@ def run_bring_back(work: JobContext) -> Outcome:
     restored = [{"key": str(one.key), "number": one.number, "id": one.id} for one in generations]
     if work.plan.params.get("job"):
         work.board.folder(work.plan.params["job"]).record().step("undone", by=work.id)
-    return Outcome(
-        JobState.DONE, f"{_counted(len(restored), 'generation')} came back", details={"generations": restored}
-    )
+    return Outcome(JobState.DONE, f"{plural(len(restored), 'generation')} came back", details={"generations": restored})

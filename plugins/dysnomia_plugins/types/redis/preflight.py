@@ -6,6 +6,7 @@ import os
 
 import psutil
 
+from dysnomia_base.plurals import plural
 from dysnomia_plugins.base import Context, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.findings import Findings, existing, free_bytes
@@ -81,18 +82,14 @@ def _compare(findings: Findings, live: ServerInfo, ours: Program | None) -> None
         findings.add(Severity.BLOCKER, ": ".join(wrong))
     clients = int(live.info.get("connected_clients", 1)) - 1
     if clients > 0:
-        findings.add(Severity.NOTE, f"{counted(clients, 'client')} connected: they stay, and their writes wait")
+        findings.add(Severity.NOTE, f"{plural(clients, 'client')} connected: they stay, and their writes wait")
     replicas = int(live.info.get("connected_slaves", 0))
     if replicas:
-        findings.add(Severity.WARNING, f"{counted(replicas, 'replica')} of it would copy everything anew")
+        findings.add(Severity.WARNING, f"{plural(replicas, 'replica')} of it would copy everything anew")
     if live.max_memory:
         findings.add(
             Severity.NOTE, f"refused if what is restored takes more than its maxmemory ({live.max_memory >> 20} MiB)"
         )
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def other_version(ours: Program, live: ServerInfo) -> tuple[str, str] | None:
