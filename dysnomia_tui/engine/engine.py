@@ -19,6 +19,7 @@ from dysnomia_base.clock import from_seconds, utc_now
 from dysnomia_base.host import host_name
 from dysnomia_store import moment
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import OnRead, not_told
 from dysnomia_tui.engine import audit, idle_timers
 from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.errors import ReadOnly, Unknown
@@ -112,7 +113,7 @@ class Engine(Planner, JobControl, Teller):
 
     # Reading.
 
-    def overview(self, on_read: Callable[[int, int], None] = lambda _done, _of: None) -> Overview:
+    def overview(self, on_read: OnRead = not_told) -> Overview:
         """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server.
 
         ``on_read``: called with how many components were read, of how many. Where the store has no cache yet, a hundred
@@ -126,7 +127,7 @@ class Engine(Planner, JobControl, Teller):
         jobs: Sequence[JobView],
         units: Path | None,
         timers: Iterable[Alarm],
-        on_read: Callable[[int, int], None] = lambda _done, _of: None,
+        on_read: OnRead = not_told,
     ) -> Overview:
         from dysnomia_tui.engine.machine.overview import look
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dysnomia_base.records import dataclass
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.records import Alarm
-from dysnomia_tui.engine.schedule import BOOTED, SYSTEM, TASKS, is_masked, systemctl
+from dysnomia_tui.engine.schedule import BOOTED, SYSTEM, TASKS, is_masked, systemctl_of
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -72,7 +72,7 @@ def _is_for_another(folder: Path, statedir: Path) -> bool:
 
 def seen_in(folder: Path) -> Iterator[IdleTimer]:
     """Those that the links say are not started with the machine."""
-    command = systemctl(folder)
+    command = systemctl_of(folder)
     for unit in _units():
         timer = f"{folder}/{unit}"
         wanted = os.path.lexists(f"{folder}/{WANTED}/{unit}")
@@ -99,7 +99,7 @@ class Asked:
         self._child: Popen[str] | None = None
         units = [unit for unit in _units() if os.path.exists(f"{folder}/{unit}")]  # noqa: PTH110
         if units:
-            argv = [*systemctl(folder).split(), "--no-pager", "--no-ask-password", "show",
+            argv = [*systemctl_of(folder).split(), "--no-pager", "--no-ask-password", "show",
                     f"--property={','.join(TOLD)}", *units]  # fmt: skip
             import subprocess  # where there are no timers nobody is asked
 
@@ -125,7 +125,7 @@ class Asked:
         return tuple(self._stopped(out))
 
     def _stopped(self, answer: str) -> Iterator[IdleTimer]:
-        command = systemctl(self._folder)
+        command = systemctl_of(self._folder)
         for block in answer.split("\n\n"):
             properties = dict(line.partition("=")[::2] for line in block.splitlines())
             unit, loaded, state = (properties.get(name, "") for name in TOLD)

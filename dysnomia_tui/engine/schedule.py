@@ -240,7 +240,7 @@ def _written_here(path: Path) -> bool:
 
 def _refuse_others(path: Path) -> None:
     if is_masked(path):
-        raise NotWritten(f"{path.name} is masked", f"{systemctl(path.parent)} unmask {path.name}")
+        raise NotWritten(f"{path.name} is masked", f"{systemctl_of(path.parent)} unmask {path.name}")
     if (path.exists() or path.is_symlink()) and not _written_here(path):
         raise NotWritten(f"{path} is there and was not written by this command", "rename it, or remove it")
 
@@ -253,7 +253,7 @@ def is_masked(unit: str | Path) -> bool:
         return False
 
 
-def systemctl(folder: Path) -> str:
+def systemctl_of(folder: Path) -> str:
     """What asks the systemd that has its units in a folder."""
     return "systemctl" if folder == SYSTEM else "systemctl --user"
 

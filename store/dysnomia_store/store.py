@@ -18,7 +18,7 @@ from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.errors import Refused
 from dysnomia_store.model import Check, CommitInfo, Generation, Marks, Metadata, Section
 from dysnomia_store.records.summary import Committed, Imported, Optimised, Summary, Usage
-from dysnomia_store.store_reader import ReadableStore
+from dysnomia_store.store_reader import OnRead, ReadableStore, not_told
 
 if TYPE_CHECKING:
     from dysnomia_store.archive.format import Archive
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
     from dysnomia_store.records.retention import GcLine, GcPlan, Policy, TrashEntry
 
-__all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Imported", "Optimised", "Store", "Summary", "Usage"]
+__all__ = [
+    "Clock", "Committed", "ComponentLock", "Holder", "Imported", "OnRead", "Optimised", "Store", "Summary",
+    "Usage", "not_told",
+]  # fmt: skip
 
 
 class Store(ReadableStore):

@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from dysnomia_store.records.retention import TrashEntry
 
 
+OnRead = Callable[[int, int], None]
+"""Called with the number of components that were read, and of all."""
 _MOST_LOOKED_INTO = 2000
 """Snapshots of a component whose frames are looked at to say what each alone holds."""
+
+
+def not_told(done: int, of: int) -> None:
+    """For who does not ask how far a reading is."""
 
 
 class ReadableStore(OpenedStore):
@@ -57,9 +63,7 @@ class ReadableStore(OpenedStore):
 
         return all_generations(self._layout, container, component)
 
-    def summaries(
-        self, on_read: Callable[[int, int], None] = lambda _done, _of: None
-    ) -> Mapping[ComponentKey, Summary]:
+    def summaries(self, on_read: OnRead = not_told) -> Mapping[ComponentKey, Summary]:
         """All components at a glance, quick also with 100,000 generations.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.loading.missing import NoSuchType
 from dysnomia_store.errors import NotPermitted
+from dysnomia_store.store import OnRead, not_told
 from dysnomia_tui.config.model import labels_of
 from dysnomia_tui.engine.machine import group_views
 from dysnomia_tui.engine.machine import visibility as seeing
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
     from dysnomia_tui.engine.machine.machine import Machine
 
-OnRead = Callable[[int, int], None]
-"""Called with the number of components that were read, and of all."""
 NEARLY_FULL = 0.03
 """Share of the disk that is left when it is worth an alarm."""
 STATELESS = "its type holds no state of its own: there is nothing to snapshot"
@@ -59,7 +58,7 @@ def look(
     now: datetime,
     more: Iterable[Alarm] = (),
     units: Path | None = None,
-    on_read: OnRead = lambda _done, _of: None,
+    on_read: OnRead = not_told,
 ) -> Overview:
     """Read everything once.
 

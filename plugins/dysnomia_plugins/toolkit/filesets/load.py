@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import posixpath
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.filesets.places import Layout
@@ -246,7 +246,7 @@ def new_folder(path: str) -> Folder:
 
 
 def _explained(error: OSError, place: Place) -> PluginError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_SPACE:
         return PluginError(
             f"no space left where {place.name} should be loaded", "nothing was replaced; free some space"
         )

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.files_reader import SNIFFED, is_text
@@ -230,7 +231,7 @@ class TreeDump:
                         self._copy(seen.descriptor, copy, offset, length)
                     copy.truncate(before.st_size)
                 except OSError as error:
-                    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                    if error.errno in (*NO_SPACE, errno.EFBIG):
                         return False
                     raise
                 if _same(before, os.fstat(seen.descriptor)):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.guarded.acting import acting_as
@@ -264,7 +265,7 @@ def hand_over_own(path: str, access: Access) -> None:
 
 
 def explained(error: OSError, place: Place) -> PluginError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_SPACE:
         return PluginError(f"no space left where {place.name} should be loaded", "nothing was replaced; free space")
     if error.errno == errno.EEXIST:
         return NotSafe(f"{place.name} is in the way", "nothing was replaced; choose another name")

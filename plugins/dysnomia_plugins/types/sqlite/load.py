@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_base.limits import reason
 from dysnomia_plugins.base import CancelToken, Context, Progress, Stored
 from dysnomia_plugins.errors import PluginError
@@ -68,7 +68,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "free some space there, and try again" if error.errno == errno.ENOSPC else ""
+        hint = "free some space there, and try again" if error.errno in NO_SPACE else ""
         raise PluginError(f"{show(path)} cannot be written ({reason(error)})", hint) from error
 
 

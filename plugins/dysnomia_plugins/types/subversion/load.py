@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as
@@ -226,7 +227,7 @@ def _write_config(path: str, around: Mapping[str, Any], maker: Actor | None) -> 
 
 
 def _explained(error: OSError, place: Place) -> PluginError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_SPACE:
         return PluginError(f"no space left where {place.name} should be loaded", "nothing was replaced; free space")
     if error.errno == errno.EEXIST:
         return NotSafe(f"{place.name} already exists", "nothing was replaced; choose another name")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_plugins.base import Context, Purpose, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.filesets.load import new_folder
@@ -56,7 +56,7 @@ class Staging:
             raise PluginError(
                 f"nothing was changed: what is put back cannot be written beside {self.live.layout.target}"
                 f" ({error.strerror})",
-                "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "run it as root, or as the owner",
+                "free some space" if error.errno in NO_SPACE else "run it as root, or as the owner",
             ) from error
 
     def _sort(self) -> None:
