@@ -288,7 +288,7 @@ def test_an_account_that_sees_only_some(tmp_path: Path, mariadb: MariadbServer) 
         machine.container("shop", {**mariadb.properties, "mysqlUsername": "clerk", "mysqlPassword": "pw"})
         (machine.root / "containers" / "shop").chmod(0o600)
         said = machine("dysnomia-tui", "look")
-        assert "shop: 1 components; the account is shown only databases on which it has a privilege" in said
+        assert "shop: 1 component; the account is shown only databases on which it has a privilege" in said
         mariadb.sql("REVOKE ALL PRIVILEGES, GRANT OPTION FROM clerk; FLUSH PRIVILEGES")
         mariadb.sql("ALTER USER clerk IDENTIFIED BY 'another'; FLUSH PRIVILEGES")
         said = machine("dysnomia-tui", "look", exits=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import grp
+import hashlib
 import os
 import pwd
 import stat
@@ -83,8 +84,6 @@ def _is_there(path: Path) -> bool:
 
 def job_file(live: Path, tag: str, purpose: str) -> Path:
     """Where a job keeps a database beside ``live``: hidden, and never longer than a name may be."""
-    import hashlib  # takes long to import, and a look at a component needs none
-
     which = hashlib.sha256(os.fsencode(live.name)).hexdigest()[:8]
     return live.with_name(f"{PREFIX}{tag}_{which}_{purpose}")
 
