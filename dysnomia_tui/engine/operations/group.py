@@ -195,11 +195,10 @@ def _line(standing: Standing, plan: Plan, when: datetime) -> str:
     if span > timedelta(hours=1):
         span -= span % timedelta(minutes=1)
     age = f"{format_duration(span)} before" + (f", {standing.newer} newer" if standing.newer else "")
-    guard = "kept as a guard" if plan.params["guard"] else "without a guard"
-    return (
-        f"{standing.key}: generation {generation.number} of {_utc(generation.as_of)} ({age}) would"
-        f" replace {plan.replaces or 'what is live'}, {guard}"
-    )
+    which = f"{standing.key}: generation {generation.number} of {_utc(generation.as_of)} ({age})"
+    if not plan.replaces:
+        return f"{which} would be made live, where nothing is"
+    return f"{which} would replace {plan.replaces}, {'kept as a guard' if plan.params['guard'] else 'without a guard'}"
 
 
 def _space(plans: Sequence[Plan]) -> Iterator[SpaceNeed]:

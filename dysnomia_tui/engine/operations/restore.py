@@ -69,7 +69,8 @@ def plan_restore(
     # refused to a command that does not say --yes-untrusted.
     untrusted = any(not finding.in_place for finding in dangerous)
     guard = not irreversible
-    base = Grade.FINAL if irreversible or dangerous else Grade.UNDOABLE if replace else Grade.ADDS
+    takes_away = replace and not preflight.nothing_live
+    base = Grade.FINAL if irreversible or dangerous else Grade.UNDOABLE if takes_away else Grade.ADDS
     grade = graded(machine.settings, (key, *keys_there), base)
     return Plan(
         kind=Kind.RESTORE,
@@ -223,6 +224,14 @@ def _restore_steps(
             Step(f"generation {generation.number} would be loaded as {target.where}{at}, every byte verified", name),
             Step(_untouched(target), name),
         )
+    if preflight.nothing_live and not preflight.changes:
+        return (
+            Step(
+                f"nothing is live of {name}: generation {generation.number} would be loaded, every byte verified", name
+            ),
+            Step(f"a new generation would record that {generation.number} is live", name),
+            Step("no guard would be made of nothing: an undo would have nothing to go back to", name),
+        )
     steps = [
         Step(f"generation {generation.number} would be loaded beside what is live, every byte verified", name),
         Step(as_step(preflight.swap) or "it would take the place of what is live", name),
@@ -344,6 +353,9 @@ def generation_warnings(machine: Machine, generation: Generation) -> list[str]:
 
 
 def replaced(key: ComponentKey, preflight: Preflight) -> str:
+    """What would be gone from live; ``""`` where nothing is there."""
+    if preflight.nothing_live:
+        return ""
     size = f" (about {preflight.live_bytes:,} bytes)" if preflight.live_bytes is not None else ""
     return f"what is live of {key}{size}"
 

@@ -162,6 +162,8 @@ def _steps(key: ComponentKey, job_id: str, before: _Before, preflight: Preflight
         steps = [Step(f"{what}, which is still set aside, would take the place of what is live", str(key))]
     else:
         steps = [Step(f"{what} would be loaded, every byte verified, and take the place of what is live", str(key))]
+    if preflight.nothing_live and not preflight.changes:
+        return (*steps, Step("nothing is live now: no guard would be made", str(key)))
     if preflight.swap:
         steps.append(Step(as_step(preflight.swap), str(key)))
     steps += changes_as_steps(preflight, str(key))

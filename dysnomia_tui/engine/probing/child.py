@@ -258,8 +258,17 @@ def _preflight(
         "guard": result.guard,
         "changes": result.changes,
         "identity": plugin.identity(component) if question["replace"] else "",
+        "nothing_live": question["replace"] and not _is_live(plugin, ctx),
         "address": plugin.address(copied) if elsewhere else "",
     }
+
+
+def _is_live(plugin: StatePlugin, ctx: Context) -> bool:
+    """Whether anything is live, or nobody can tell."""
+    try:
+        return plugin.exists(ctx, plugin.live(ctx.component))
+    except PluginError:
+        return True
 
 
 def plan_context(machine: Machine, component: Component, runner: Runner, generation: Generation) -> Context:

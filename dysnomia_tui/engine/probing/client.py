@@ -121,6 +121,7 @@ def preflight(
         swap=answer["swap"],
         guard=answer["guard"],
         identity=answer["identity"],
+        nothing_live=answer["nothing_live"],
         address=answer["address"],
         changes=tuple(answer["changes"]),
     )

@@ -286,6 +286,8 @@ class Preflight:
     is refused where they are others when it begins."""
     identity: str = ""
     """What would be replaced (``StatePlugin.identity``). Filled in by the engine."""
+    nothing_live: bool = False
+    """Nothing would be replaced, since nothing is there (``StatePlugin.exists``). Filled in by the engine."""
     address: str = ""
     """The server or folder that a copy in another container would go to (``StatePlugin.address``). Filled in by the
     engine."""

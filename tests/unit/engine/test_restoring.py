@@ -61,7 +61,11 @@ def test_undo_brings_back_what_was_written_and_is_itself_guarded(two: EngineFixt
 
 def test_a_restore_of_what_was_not_live_leaves_nothing_to_put_right(two: EngineFixture, engine: Engine) -> None:
     (two.root / "data" / "orders.db").unlink()
-    restore = two.run(engine, engine.plan_restore(ORDERS, 2))
+    plan = engine.plan_restore(ORDERS, 2)
+    assert (plan.grade, plan.confirm, plan.replaces) == (Grade.ADDS, "", "")
+    assert "nothing is live" in plan.steps[0].text
+    assert "would have nothing to go back to" in plan.steps[-1].text
+    restore = two.run(engine, plan)
     assert (restore.state, two.rows()) == (JobState.DONE, [1, 2])
     assert JobBoard(two.settings.statedir / "jobs").unsettled(ORDERS) == []
     after = engine.submit(engine.plan_snapshot([ORDERS]))
