@@ -128,7 +128,7 @@ def test_the_tree_folds_and_lists_what_was_found_last() -> None:
         (None, "…"),
         (Probe(True, clients=1), "up, 1 client"),
         (Probe(False, detail="it did not answer within 2 s"), "not answering"),
-        (Probe(False, detail="connection refused"), "down"),
+        (Probe(False, detail="connection refused"), "down, connection refused"),
     ],
 )
 def test_the_heading_says_how_the_server_is(probe: Probe | None, said: str) -> None:

@@ -248,6 +248,8 @@ def heading(
             parts.append(plural(own.clients, "client"))
         if own.size is not None:
             parts.append(f"{size(own.size)} live")
+    if own is not None and not own.up and not status and own.detail:
+        parts.append(own.detail)  # a server that is down, a file that is not there: what an operator looks for
     if not view.active:
         parts = ["garbage" if view.garbage else "inactive"]
         if status not in ("", "not installed", "inactive"):
