@@ -76,7 +76,7 @@ class JobBoard:
         if one is not None and (not one.view.undoable or one.stamp == over.stamp(folder)):
             return one.view
         one = self._looked_at(folder)
-        if over.is_over(one.view):
+        if over.is_final(one.view):
             self._over[int(folder.id)] = one
         return one.view
 
@@ -135,7 +135,7 @@ class JobBoard:
         numbers = [int(job_id)] if (self.path / over.NAME).exists() else job_numbers(self.path)[-LOOKED_AT:]
         with suppress(OSError, LookupError):
             looked_at = map(self._looked_at, map(self._numbered, numbers))
-            over.append(self.path, (one for one in looked_at if over.is_over(one.view)), group)
+            over.append(self.path, (one for one in looked_at if over.is_final(one.view)), group)
 
     def waiting(self, *, through_jobs: bool = False) -> Sequence[Waiting]:
         """The jobs that have not ended and whose worker lives; of those that work through others, or of the rest."""

@@ -47,8 +47,7 @@ def _is_old(board: JobBoard, folder: JobFolder, now: datetime) -> bool:
     if any(changed > before for changed in _times(folder.path)) or folder.held or not is_over(folder):
         return False
     view = board.view(folder.id)
-    ended = view.ended is not None or "recovered" in view.details
-    return ended and view.state.ended and not view.undoable and "unreadable" not in view.details
+    return not view.undoable and "unreadable" not in view.details
 
 
 def _times(folder: Path) -> Iterable[float]:

@@ -58,7 +58,7 @@ def stamp(folder: JobFolder) -> Stamp:
     return tuple(result)
 
 
-def is_over(view: JobView) -> bool:
+def is_final(view: JobView) -> bool:
     """Whether a job will be shown as it is now for as long as the files of its ``stamp`` stay as they are. A restore
     that did not come to its end is shown by its journals too."""
     finished = view.state.ended and (view.state is not JobState.INTERRUPTED or "recovered" in view.details)

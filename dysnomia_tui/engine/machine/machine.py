@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class Machine:
         inventory = self.inventory()
         known = key in inventory.components or key in inventory.left_out
         left = self.store.activated_path(key) if not known else None
-        recorded = partial(self._recorded, key)
+        recorded = cache(partial(self._recorded, key))  # asked at each look at what is gone, and reads all generations
         if left is not None:
             component = Component(key, left, inventory.container(key.container).properties, recorded)
         else:

@@ -34,7 +34,7 @@ class Component:
     """The component's file or folder with its initial state (an empty file where it has none)."""
     properties: Mapping[str, PropertyValue]
     """Its container's properties, ``type`` included."""
-    recorded: Callable[[], Mapping[str, Any]] = dict
+    recorded: Callable[[], Mapping[str, Any]] = field(default=dict, compare=False, repr=False)
     """The surroundings of its newest generation that was made here, for a type that does not know where the state was
     that is no longer there."""
 
