@@ -28,7 +28,7 @@ def validate_name(name: str, what: str) -> str:
         raise NameRejected(name, what, "it holds a slash")
     if name[0] in ".-":
         raise NameRejected(name, what, f"it starts with {name[0]!r}")
-    if any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 for char in name):
+    if not name.isprintable() and any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 for char in name):
         raise NameRejected(name, what, "it holds a control character")
     if len(name.encode("utf-8", "surrogateescape")) > MAX_NAME_BYTES:
         raise NameRejected(name, what, f"it is longer than {MAX_NAME_BYTES} bytes")

@@ -85,8 +85,7 @@ class ReadableStore(OpenedStore):
         active, garbage = marked_as(self._layout, key)
         try:
             glance = self._cache.glance(key)
-            wanted = [number for number in (glance.newest, glance.newest_good) if number is not None]
-            by_number = {one.number: one for one in generations(key, self._cache.lines(key, set(wanted)))}
+            by_number = {one.number: one for one in generations(key, glance.lines)}
         except NotPermitted:
             return Summary(key, 0, None, None, 0, active, garbage, 0, readable=False)
         return Summary(

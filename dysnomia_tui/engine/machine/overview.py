@@ -108,11 +108,16 @@ def _containers(
 ) -> Iterator[ContainerView]:
     readable, summaries = summaries is not None, summaries or {}
     timed = units is not None and is_daily(machine.settings, units)
-    names = sorted({*inventory.containers, *(key.container for key in (*summaries, *inventory.components))})
-    for name in names:
+    keys: dict[str, list[ComponentKey]] = {name: [] for name in inventory.containers}
+    for key in sorted({*summaries, *inventory.components}):
+        keys.setdefault(key.container, []).append(key)
+    of_key: dict[ComponentKey, list[JobView]] = {}
+    for job in jobs:
+        for key in set(job.keys):
+            of_key.setdefault(key, []).append(job)
+    for name in sorted(keys):
         configured = inventory.containers.get(name)
         plugin, problem, remedy = _plugin(machine, configured)
-        keys = sorted({key for key in (*summaries, *inventory.components) if key.container == name})
         yield ContainerView(
             name=name,
             type=configured.type if configured else "",
@@ -126,12 +131,12 @@ def _containers(
                     summaries.get(key),
                     plugin,
                     problem,
-                    jobs,
+                    of_key.get(key, ()),
                     now,
                     readable=readable,
                     timed=timed,
                 )
-                for key in keys
+                for key in keys[name]
             ),
             problem=problem,
             file=str(configured.path) if configured else "",
@@ -180,7 +185,7 @@ def _component(
     summary: Summary | None,
     plugin: Plugin | None,
     problem: str,
-    jobs: Sequence[JobView],
+    own_jobs: Sequence[JobView],
     now: datetime,
     *,
     readable: bool,
@@ -188,7 +193,6 @@ def _component(
 ) -> ComponentView:
     if plugin is not None:
         plugin = for_component(plugin, lambda: inventory.component(key))
-    own_jobs = [job for job in jobs if key in job.keys]
     job = next((one for one in own_jobs if not one.state.ended and one.kind != "mark"), None)
     holds_state = isinstance(plugin, (StatePlugin, PrivateStatePlugin)) and "snapshot" in plugin.activities()
     facts = Facts(

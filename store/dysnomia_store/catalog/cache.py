@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -93,6 +93,8 @@ class Glance:
     problems: int
     usually: timedelta | None
     """The distance between two snapshots."""
+    lines: Sequence[Line]
+    """What there is of the newest generation and of the newest good one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +280,9 @@ class Cache:
     def _glance(self, db: sqlite3.Connection, cid: int) -> Glance:
         sql = "SELECT count, newest, newest_good, stored, problems FROM comp WHERE cid = ?"
         newest = db.execute(f"{_TIMES} LIMIT {LOOKED_AT}", (cid,)).fetchall()
-        row = db.execute(sql, (cid,)).fetchone()
-        return Glance(*(*row, usual_distance(newest[::-1])))
+        count, last, good, stored, problems = db.execute(sql, (cid,)).fetchone()
+        lines = self._lines(db, cid, sorted({number for number in (last, good) if number is not None}))
+        return Glance(count, last, good, stored, problems, usual_distance(newest[::-1]), lines)
 
     def _load(self, db: sqlite3.Connection, cid: int) -> ComponentReading:
         reading = ComponentReading()
@@ -321,13 +324,13 @@ def prove(layout: Layout, key: ComponentKey) -> tuple[str, bool]:
     """What a component's folders look like from outside, and whether they have been still for long enough."""
     parts: list[str] = []
     newest = 0
-    for name in _WATCHED:
-        newest = max(newest, _look(layout.of(name, key), parts))
+    for folder in layout.all_of(_WATCHED, key):
+        newest = max(newest, _look(folder, parts))
     newest = max(newest, _look(layout.seen(key), parts))
     return " ".join(parts), abs(time.time_ns() - newest) > _RACY
 
 
-def _look(path: Path, parts: list[str]) -> int:
+def _look(path: str | Path, parts: list[str]) -> int:
     try:
         at = os.stat(path)  # noqa: PTH116 (twice as quick, and asked for every component)
     except OSError:

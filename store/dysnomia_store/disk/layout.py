@@ -7,6 +7,7 @@ Dysnomia's own folders (``snapshots``, ``generations``, ``checksums``, ``activat
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dysnomia_base.records import dataclass
@@ -46,7 +47,12 @@ class Layout:
 
     def of(self, name: str, key: ComponentKey) -> Path:
         """The component's own folder (or file) below a top-level folder."""
-        return self.root / name / key.container / key.component
+        return self.root.joinpath(name, key.container, key.component)
+
+    def all_of(self, names: Iterable[str], key: ComponentKey) -> Iterator[str]:
+        """The same below each of these folders, as text: a ``Path`` takes longer to make than to look at."""
+        for name in names:
+            yield f"{self.root}/{name}/{key.container}/{key.component}"
 
     def snapshot(self, key: ComponentKey, snapshot_id: str) -> Path:
         return self.of("snapshots", key) / snapshot_id
