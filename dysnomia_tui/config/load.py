@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MACHINE = Path("/etc/dysnomia-tui")
 T = TypeVar("T")
+NO_TIMES = ("on_failure", "collect_mode", "metrics")
+"""What stands in [schedule] and is no task with its time."""
 CONTAINERS = Path("/etc/dysnomia/containers")
 COMPONENTS = Path("/etc/dysnomia/components")
 ROOT_STATEDIR = Path("/var/state/dysnomia")
@@ -63,9 +65,10 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
         keys=_joined(document.keys for document in documents),
         compression_by_container=_joined(document.compression_by_container for document in documents),
         components=components_of(documents),
-        schedule={name: when for name, when in scheduled.items() if name not in ("on_failure", "collect_mode")},
+        schedule={name: when for name, when in scheduled.items() if name not in NO_TIMES},
         collect_mode=str(scheduled.get("collect_mode", "apply")),
         schedule_on_failure=tuple(scheduled.get("on_failure", ())),
+        schedule_metrics=scheduled.get("metrics"),
         notify=NotifySettings(**_joined(document.notify for document in documents)),
         hosts={name: host for document in documents for name, host in document.hosts.items()},
         groups={name: group for document in documents for name, group in document.groups.items()},

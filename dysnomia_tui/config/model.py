@@ -122,6 +122,8 @@ class Settings:
     """``apply``, or ``review``: a timer's collection is planned and waits for a person."""
     schedule_on_failure: tuple[str, ...] = ()
     """Units that are started where one of them fails."""
+    schedule_metrics: Path | None = None
+    """Where a timer's ``status`` puts its metrics."""
     notify: NotifySettings = field(default_factory=NotifySettings)
     groups: Mapping[str, GroupSettings] = field(default_factory=dict)
     """Applications, by name."""

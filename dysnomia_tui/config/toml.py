@@ -11,6 +11,7 @@ containers_path, components_path, modules_path = folders, as in Dysnomia's varia
 [components."NAME/*"]       # labels, stale_after = "26h"; "*/*" is for all, "NAME/COMPONENT" for one
 [schedule]                  # snapshot = "02:00", collect, check, verify, status; on_failure = ["tell@%n.service"]
                             # collect_mode = "apply"; "review": the timer plans, and a person applies it
+                            # metrics = "/var/lib/prometheus/node-exporter/dysnomia.prom"
 [components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d", tagged = ["TAG"],
                             # max_size = "50G", at_least = 3, min_age = "7d"
 [notify]                    # command = ["/a/program"], apprise = ["mailto://…"], time_limit = "30s"
@@ -356,6 +357,7 @@ SCHEDULE: Mapping[str, Reader] = {
     **dict.fromkeys(SCHEDULED, _calendar),
     "collect_mode": _one_of(COLLECT_MODES),
     "on_failure": _strings,
+    "metrics": _path,
 }
 GROUP: Mapping[str, Reader] = {"components": _keys, "before": _argv, "after": _argv, "time_limit": _time_limit}
 CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}

@@ -21,6 +21,7 @@ TABLE_OF = {
     "compression_by_container": "containers",
     "collect_mode": "schedule",
     "schedule_on_failure": "schedule",
+    "schedule_metrics": "schedule",
 }
 """Settings that stand in config.toml under another name."""
 FOUND = {

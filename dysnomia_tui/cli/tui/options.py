@@ -15,6 +15,9 @@ from dysnomia_tui.cli.shared.parser import add_change, add_yes_untrusted
 
 def add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--openmetrics", action="store_true", help="write metrics, for node_exporter's textfile folder")
+    parser.add_argument(
+        "--metrics", type=Path, metavar="FILE", help="put metrics into this file besides, in place of those before"
+    )
     add_scheduled(parser)
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dysnomia_base.clock import utc_now
@@ -17,8 +18,9 @@ from dysnomia_base.plurals import plural
 from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, put_out, say, size, visible, write_json, write_lines
 from dysnomia_tui.cli.shared.parser import load, open_engine, require_folder
+from dysnomia_tui.cli.tui.metrics import metrics, unknown
 from dysnomia_tui.engine.errors import EngineError, Exit
-from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report, ServerLook
+from dysnomia_tui.engine.records import ComponentReport, Level, Report, ServerLook
 
 if TYPE_CHECKING:
     from dysnomia_tui.config import Settings
@@ -42,15 +44,17 @@ def status(args: argparse.Namespace) -> int:
     from dysnomia_store.errors import StoreError
     from dysnomia_tui.config.errors import SettingsError
 
-    made = False
+    report = file = None
     try:
         settings = load(args.statedir)
+        file = args.metrics or (settings.schedule_metrics if args.scheduled else None)
         with heard(settings, "status", scheduled=args.scheduled) as hearing:
             report = _report(args, settings)
-            made = True
             _write(args, report)
             hearing.critical = report.level is Level.CRITICAL
             hearing.summary = visible(next(lines(report)))
+            if file is not None:
+                _put(file, metrics(report))
             return hearing.ended(report.level)
     except BrokenPipeError:
         raise
@@ -59,10 +63,26 @@ def status(args: argparse.Namespace) -> int:
         failure = NotKnown(f"{where}{reason(error)}")
     except (EngineError, StoreError, SettingsError) as error:
         failure = NotKnown(error.message, error.hint)
-    if args.openmetrics and not made:
-        with suppress(OSError):  # what stands against the report is said all the same
-            write_lines(unknown(utc_now()))
+    if report is None:
+        _write_unknown(args, file or args.metrics)
     raise failure
+
+
+def _write_unknown(args: argparse.Namespace, file: Path | None) -> None:
+    """Metrics that say so. What stands against the report is told to the caller, and not what stands against these."""
+    if args.openmetrics:
+        with suppress(OSError):
+            write_lines(unknown(utc_now()))
+    if file is not None:
+        with suppress(OSError, EngineError):
+            _put(file, unknown(utc_now()))
+
+
+def _put(file: Path, text: Iterable[str]) -> None:
+    """Raises MetricsNotWritten."""
+    from dysnomia_tui.engine.metrics_file import write_metrics
+
+    write_metrics(file, text)
 
 
 def _report(args: argparse.Namespace, settings: Settings) -> Report:
@@ -158,80 +178,3 @@ def _facts(report: Report, one: ComponentReport) -> str:
 def _ago(span: timedelta) -> str:
     text = age(span)
     return "now" if text == "now" else f"{text} ago"
-
-
-def metrics(report: Report) -> Iterator[str]:
-    """The report as OpenMetrics text (version 1.0.0, https://prometheus.io/docs/specs/om/open_metrics_spec/), in what
-    the older text format of Prometheus reads too."""
-    components = [(_labels(one), one) for one in report.components]
-    yield from _gauge(
-        "component_health", "1 for the health that a component has, 0 for the others",
-        (
-            (f'{{{labels},health="{health.value}"}}', int(one.health is health))
-            for labels, one in components
-            for health in Health
-        ),
-    )  # fmt: skip
-    yield from _gauge(
-        "component_level", "0 ok, 1 warning, 2 critical",
-        ((f"{{{labels}}}", int(one.level)) for labels, one in components),
-    )  # fmt: skip
-    yield from _gauge(
-        "newest_good_timestamp_seconds", "when the newest good generation was last seen to be what is live",
-        ((f"{{{labels}}}", _seconds(one.held_until)) for labels, one in components if one.held_until),
-    )  # fmt: skip
-    yield from _gauge(
-        "newest_good_verified_timestamp_seconds", "when the newest good generation last passed a check",
-        ((f"{{{labels}}}", _seconds(one.verified)) for labels, one in components if one.verified),
-    )  # fmt: skip
-    yield from _gauge(
-        "generations", "generations of a component", ((f"{{{labels}}}", one.generations) for labels, one in components)
-    )
-    yield from _gauge(
-        "stored_bytes", "bytes that a component's snapshots take",
-        ((f"{{{labels}}}", one.stored_size) for labels, one in components),
-    )  # fmt: skip
-    yield from _gauge(
-        "server_asked_timestamp_seconds", "when the server of a container with components=* last told what it holds",
-        ((f'{{container="{_escaped(one.container)}"}}', _seconds(one.at)) for one in report.looks if one.at),
-    )  # fmt: skip
-    yield from _gauge("alarms", "alarms that belong to no component", [("", len(report.alarms))])
-    yield from _gauge("jobs", "jobs that run or wait", [("", len(report.jobs))])
-    if report.disk_free is not None:
-        yield from _gauge("disk_free_bytes", "bytes free on the disk of the store", [("", report.disk_free)])
-    yield from _made(report.at, known=True)
-
-
-def unknown(at: datetime) -> Iterator[str]:
-    """The metrics where no report could be made, so that those of the last one do not pass for fresh ones."""
-    yield from _made(at, known=False)
-
-
-def _made(at: datetime, *, known: bool) -> Iterator[str]:
-    yield from _gauge("known", "1 where a report could be made, 0 where nothing is known", [("", int(known))])
-    yield from _gauge("report_timestamp_seconds", "when this was written", [("", _seconds(at))])
-    yield "# EOF"
-
-
-def _gauge(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
-    """One metric; where it has no samples, nothing."""
-    lines = [f"dysnomia_{name}{labels} {value}" for labels, value in samples]
-    if lines:
-        yield f"# HELP dysnomia_{name} {text}"
-        yield f"# TYPE dysnomia_{name} gauge"
-        yield from lines
-
-
-def _labels(one: ComponentReport) -> str:
-    return ",".join(
-        f'{name}="{_escaped(value)}"'
-        for name, value in (("container", one.key.container), ("component", one.key.component), ("type", one.type))
-    )
-
-
-def _escaped(text: str) -> str:
-    return visible(text).replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _seconds(at: datetime | None) -> int:
-    return 0 if at is None else int(at.timestamp())

@@ -15,7 +15,8 @@ from prometheus_client import parser as older
 from prometheus_client.openmetrics import parser as strict
 
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.cli.tui.status import lines, metrics, unknown
+from dysnomia_tui.cli.tui.metrics import metrics, unknown
+from dysnomia_tui.cli.tui.status import lines
 from dysnomia_tui.engine.machine.report import report
 from dysnomia_tui.engine.records import Alarm, ContainerView, Health, JobState, JobView, Level, Overview, Report
 from tests.app.fake_world import NOW, ORDERS, component, job, orders_generations, world
