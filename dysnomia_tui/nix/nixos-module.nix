@@ -55,15 +55,15 @@ let
 
   # A service that a timer starts. What was due while the machine was off is made up for when it is up again, once the
   # servers are; a failure, also of a part, starts the units that are to tell of it.
-  job = { description, command }: {
+  job = { description, command, fine ? [ ] }: {
     inherit description;
     inherit (cfg) environment path onFailure;
     after = servers;
     serviceConfig = {
       Type = "oneshot";
-      ExecStart = command;
+      ExecStart = "${cfg.package}/bin/${command} --scheduled";
       UMask = "0077";
-    };
+    } // lib.optionalAttrs (fine != [ ]) { SuccessExitStatus = fine; };
   };
 
   timer = calendar: {
@@ -73,6 +73,39 @@ let
       Persistent = true;
     };
   };
+
+  # What is done on time: by the name of its option, which says when.
+  tasks = {
+    snapshot = {
+      example = "02:00";
+      when = "When every component is snapshotted (a systemd calendar expression).";
+      job = { description = "Snapshot every component"; command = "dysnomia-containers --snapshot"; };
+    };
+    collect = {
+      example = "04:00";
+      when = "When old generations are collected, by the retention in the settings.";
+      job = { description = "Collect old snapshots"; command = "dysnomia-snapshots --gc --policy"; };
+    };
+    check = {
+      example = "Sun 05:00";
+      when = "When every newest generation is read and its checksums are compared.";
+      job = { description = "Check the newest snapshots"; command = "dysnomia-snapshots --query-latest --check"; };
+    };
+    verify = {
+      example = "Sat 03:00";
+      when = "When generations are proved in turn, by restoring them into a scratch place.";
+      job = { description = "Prove snapshots by restoring them"; command = "dysnomia-tui verify --due"; };
+    };
+    status = {
+      example = "hourly";
+      when = "When somebody is told of what is stale or failed, and metrics are written where the settings have a file for them.";
+      job = { description = "Fail where a component needs someone"; command = "dysnomia-tui status"; fine = [ 1 ]; };
+    };
+  };
+
+  planned = lib.filterAttrs (name: _: cfg.${name} != null) tasks;
+
+  unit = name: lib.nameValuePair "dysnomia-tui-${name}";
 
   # What runs here by this configuration, as Dysnomia's own module tells it.
   services = config.services;
@@ -166,20 +199,6 @@ in
       description = "What /etc/dysnomia-tui/config.toml says.";
     };
 
-    snapshot = mkOption {
-      type = types.nullOr types.str;
-      default = null;
-      example = "02:00";
-      description = "When every component is snapshotted (a systemd calendar expression).";
-    };
-
-    collect = mkOption {
-      type = types.nullOr types.str;
-      default = null;
-      example = "04:00";
-      description = "When old generations are collected, by the retention in the settings.";
-    };
-
     containersFromServices = mkOption {
       type = types.bool;
       default = !(config ? dysnomia && config.dysnomia.enable);
@@ -199,14 +218,19 @@ in
       type = types.listOf types.str;
       default = [ ];
       example = [ "tell-the-operator@%n.service" ];
-      description = "Units that are started where a snapshot or a collection failed, also in part.";
+      description = "Units that are started where what a timer does failed, also in part.";
     };
 
     environment = mkOption {
       type = types.attrsOf types.str;
       description = "The variables that lead Dysnomia's commands, and ours, to all this.";
     };
-  };
+  } // lib.mapAttrs (_: task: mkOption {
+    type = types.nullOr types.str;
+    default = null;
+    inherit (task) example;
+    description = task.when;
+  }) tasks;
 
   config = lib.mkIf cfg.enable {
     # Before bash Dysnomia's commands of the same names; a variable that another module sets is its.
@@ -239,16 +263,7 @@ in
     # NixOS owns /etc/systemd/system: units of the type systemd-unit stand here, as Dysnomia puts them.
     boot.extraSystemdUnitPaths = [ "/etc/systemd-mutable/system" ];
 
-    systemd.services.dysnomia-tui-snapshot = lib.mkIf (cfg.snapshot != null) (job {
-      description = "Snapshot every component";
-      command = "${cfg.package}/bin/dysnomia-containers --snapshot --scheduled";
-    });
-    systemd.timers.dysnomia-tui-snapshot = lib.mkIf (cfg.snapshot != null) (timer cfg.snapshot);
-
-    systemd.services.dysnomia-tui-collect = lib.mkIf (cfg.collect != null) (job {
-      description = "Collect old snapshots";
-      command = "${cfg.package}/bin/dysnomia-snapshots --gc --policy --scheduled";
-    });
-    systemd.timers.dysnomia-tui-collect = lib.mkIf (cfg.collect != null) (timer cfg.collect);
+    systemd.services = lib.mapAttrs' (name: task: unit name (job task.job)) planned;
+    systemd.timers = lib.mapAttrs' (name: _: unit name (timer cfg.${name})) planned;
   };
 }

@@ -31,5 +31,7 @@
       components."*/*".retention = { last = 5; daily = 7; };
     };
     snapshot = "02:00";
+    verify = "Sat 03:00";
+    status = "hourly";
   };
 }
