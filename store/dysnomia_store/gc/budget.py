@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from dysnomia_store.gc.state import GcState, micros_before
+from dysnomia_store.gc.state import GcState, young_since
 from dysnomia_store.records.retention import Policy
 
 MAX_SIZE = "max_size"
@@ -41,7 +41,7 @@ def over_budget(
     good = [gen.number for gen in newest_first if gen.good]
     stay.update(good[: max(policy.at_least, 1)], (gen.number for gen in newest_first[:1]))
     if policy.min_age is not None:
-        since = micros_before(at, policy.min_age)
+        since = young_since(state.generations, at, policy.min_age)
         stay.update(gen.number for gen in newest_first if gen.until >= since)
     total = sum(more(gen.id) for gen in newest_first if gen.number in stay)
     over: set[int] = set()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from dysnomia_base.sizes import size
 from dysnomia_store.gc.budget import MAX_SIZE, over_budget
-from dysnomia_store.gc.state import GcGeneration, GcState, micros_before
+from dysnomia_store.gc.state import GcGeneration, GcState, micros_before, young_since
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcLine, GcPlan, GcSnapshot, Policy
 from dysnomia_store.records.rules import RULES
@@ -37,7 +37,7 @@ def plan(
     Args:
         states: the components, in the order the plan names them.
         policy: what to keep of each. An empty one deletes nothing by itself: neither generations nor orphans.
-        at: what time it is: pins end, and ``within`` counts back from it.
+        at: what time it is: pins end, and ``within`` counts back from it or from the newest good generation.
         keep, drop: the operator's marks. They overrule the policy, but never a pin, a snapshot in use, nor the last
             good generation.
         in_use: why snapshots are needed, by component and id.
@@ -164,9 +164,13 @@ def _count_rules(generations: tuple[GcGeneration, ...], policy: Policy, at: date
 
 def _ages_and_tags(generations: tuple[GcGeneration, ...], policy: Policy, at: datetime, rules: Rules) -> None:
     for name, span in (("within", policy.within), ("min_age", policy.min_age)):
+        if span is None:
+            continue
+        since, young = young_since(generations, at, span), micros_before(at, span)
         for gen in generations:
-            if span is not None and gen.until >= micros_before(at, span):
-                _add(rules, gen.number, f"{name} {_words(span)}")
+            if gen.until >= since:
+                late = "" if gen.until >= young else " of the newest good one"
+                _add(rules, gen.number, f"{name} {_words(span)}{late}")
     for gen in generations:
         tags = () if gen.marks is None else [tag for tag in gen.marks.tags if tag in policy.tagged]
         if tags:

@@ -102,6 +102,19 @@ class TestPolicy:
         found = state(gen(1, NOW - timedelta(days=9)), gen(2, NOW - timedelta(days=1)), gen(3))
         assert kept(decide(found, Policy(within=timedelta(days=2)))) == [2, 3]
 
+    @pytest.mark.parametrize(
+        "policy", [Policy(within=timedelta(days=30)), Policy(max_size=5, min_age=timedelta(days=30))]
+    )
+    def test_where_snapshots_stopped_or_the_clock_is_ahead_age_counts_from_the_newest_good_one(
+        self, policy: Policy
+    ) -> None:
+        days = [NOW - timedelta(days=n) for n in (420, 390, 385, 361)]
+        found = state(*(gen(n + 1, at) for n, at in enumerate(days)), gen(5, NOW - timedelta(days=100), good=False))
+        made = decide(found, policy)
+        assert kept(made) == [2, 3, 4, 5]
+        assert [rule for rule in made.lines[1].rules if rule.endswith("30 days of the newest good one")]
+        assert kept(decide(state(*found.generations, gen(6)), policy)) == [6], "once there is one again"
+
     def test_the_newest_always_says_what_is_live(self) -> None:
         found = state(gen(1), gen(2, NOW + timedelta(days=4000)), gen(3, NOW - timedelta(days=900), good=False))
         assert 3 in kept(decide(found, Policy(daily=1)))
