@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -41,14 +41,15 @@ class GcGeneration(NamedTuple):
         return self.marks is not None and self.marks.verdict is Verdict.GOOD
 
 
-def young_since(generations: Iterable[GcGeneration], at: datetime, span: timedelta) -> int:
+def young_since(generations: Sequence[GcGeneration], at: datetime, span: timedelta) -> int:
     """Since when a generation is younger than ``span``, in microseconds since 1970 UTC.
 
     Counted back from the newest good one where that is older than now: where snapshots stopped months ago, or the
-    clock of a machine that just started is years ahead, time alone takes none of the good ones there are.
+    clock of a machine that just started is years ahead, time alone takes none of the good ones there are. Newest by its
+    number: what a clock that was ahead once has dated does not count for years.
     """
     now = micros_before(at, timedelta(0))
-    newest = max((gen.until for gen in generations if gen.good), default=now)
+    newest = next((gen.until for gen in reversed(generations) if gen.good), now)
     return micros_before(at, span) - max(0, now - newest)
 
 
