@@ -34,7 +34,7 @@ class _Before:
     """The guard's, reserved before the swap."""
     guard: Generation | None
     """None where what was live is still set aside and is not a generation yet."""
-    restored: int | None
+    restored: Generation | None
     """The generation that the job made live: what is live now differs from it by what was written since."""
     later: tuple[Generation, ...]
     """Generations of the component that other jobs made since."""
@@ -103,7 +103,7 @@ def _plan_undo_restore(machine: Machine, board: JobBoard, view: JobView, now: da
             "guard": before.number,
             "of": "restore",
             "key": str(key),
-            "restored": before.restored,
+            "restored": before.restored and before.restored.number,
             "blocked": int(code),
         },
         depends=depends,
@@ -128,12 +128,11 @@ def _before(machine: Machine, key: ComponentKey, job_id: str, number: int, resto
     guard = next((one for one in of_job if one.number == number and one.id), None)
     linked = next((one for one in of_job if one.reason is Reason.RESTORE), None)
     newest = max((one.number for one in of_job), default=number)
-    went = int(str(restored)) if restored is not None else None
-    numbers = {one.number for one in generations}
+    went = next((one for one in generations if restored is not None and one.number == int(str(restored))), None)
     return _Before(
         number=number,
         guard=guard,
-        restored=linked.number if linked is not None else went if went in numbers else None,
+        restored=linked or went,
         later=tuple(one for one in generations if one.number > newest),
     )
 
@@ -187,12 +186,12 @@ def _others(board: JobBoard, view: JobView) -> Sequence[str]:
 def _warnings(board: JobBoard, view: JobView, before: _Before, preflight: Preflight, alone: bool) -> list[str]:
     since = "what was written since that restore would be in the new guard only"
     if before.restored is not None:
-        since += f": compare generation {before.restored} with what is live to see it"
+        since += f": compare generation {before.restored.number} with what is live to see it"
     # An undo of a whole group says it once.
     warnings = [*_others(board, view), since] if alone else []
-    guard = before.guard
-    if guard is not None and guard.metadata is not None and preflight.live_bytes is not None:
-        warnings.append(f"live holds about {preflight.live_bytes:,} bytes, the guard {guard.metadata.content_size:,}")
+    held = [one.metadata.content_size for one in (before.restored, before.guard) if one is not None and one.metadata]
+    if len(held) == 2 and held[0] != held[1]:
+        warnings.append(f"what that restore made live holds {held[0]:,} bytes, the guard {held[1]:,}")
     replaced_since = [one for one in before.later if one.reason is Reason.RESTORE]
     if replaced_since:
         by = ", ".join(f"job {one.job}" if one.job else f"generation {one.number}" for one in replaced_since)

@@ -82,6 +82,7 @@ def test_a_shell_is_not_opened_where_nothing_may_be_changed(machine: EngineFixtu
 
 
 def test_an_undo_says_what_it_goes_back_to_and_what_was_written_since(two: EngineFixture, engine: Engine) -> None:
+    two.execute(f"INSERT INTO t VALUES (4, '{'x' * 20_000}')", ORDERS)
     restore = two.run(engine, engine.plan_restore(ORDERS, 1))
     plan = engine.plan_undo(restore.id)
     made = next(one["number"] for one in restore.details["generations"])
@@ -93,7 +94,9 @@ def test_an_undo_says_what_it_goes_back_to_and_what_was_written_since(two: Engin
     assert plan.command == ("dysnomia-tui", "undo", restore.id)
     text = " ".join(plan.warnings)
     assert f"compare generation {made} with what is live" in text
-    assert "the guard" in text
+    held = {one.number: one.metadata.content_size for one in engine.generations(ORDERS) if one.metadata}
+    assert f"live holds {held[made]:,} bytes, the guard {held[restore.details['guard']]:,}" in text
+    assert held[made] < held[restore.details["guard"]]
     other = two.run(engine, engine.plan_restore(ORDERS, 2))
     assert f"it was restored again since (job {other.id})" in " ".join(engine.plan_undo(restore.id).warnings)
 
