@@ -343,9 +343,9 @@ def one_component(args: argparse.Namespace) -> ComponentKey:
 
     container, component = wanted(args)
     if not container:
-        raise Usage("no container specified", "name it with -C")
+        raise Usage("no container specified", "name it with -C, or both with --in CONTAINER/COMPONENT")
     if not component:
-        raise Usage("no component specified", "name it with -c")
+        raise Usage("no component specified", "name it with -c, or both with --in CONTAINER/COMPONENT")
     return ComponentKey(container, component)
 
 

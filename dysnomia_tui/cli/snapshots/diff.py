@@ -34,9 +34,9 @@ def compare(args: argparse.Namespace) -> int:
     if (args.sql or args.jsonl) and (args.rows or args.json or (args.sql and args.jsonl)):
         form = "--sql" if args.sql else "--jsonl"
         raise Usage(f"{form} cannot be combined with --rows, --json, --sql or --jsonl", "give only one of them")
+    old, new = _side(args.diff[0]), _side(args.diff[1])
     key = one_component(args)
     engine = open_engine(load(args.statedir))
-    old, new = _side(args.diff[0]), _side(args.diff[1])
     _known(engine, key, (old, new))
     if args.reverse:
         old, new = new, old
@@ -66,7 +66,7 @@ def _side(text: str) -> Side:
         return LIVE
     if text.isascii() and text.isdigit():
         return int(text)
-    raise Usage(f"{text!r} is not a generation", "give two generation numbers, or one and 'live'")
+    raise Usage(f"{text!r} is not a generation", "give two generation numbers, or one and 'live'; --in names whose")
 
 
 def _known(engine: Engine, key: Any, sides: tuple[Side, Side]) -> None:
