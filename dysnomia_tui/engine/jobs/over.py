@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_base.records import dataclass
+from dysnomia_base.whole_file import in_place_of
 from dysnomia_store import moment
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.jobs.folder import JobFolder
@@ -27,6 +29,8 @@ _FORMAT = 1
 """Of a line. One of another version is passed over, and the job's folder is read."""
 _MOST = 1 << 20
 """Bytes that are read from the end of the file: a thousand jobs and more."""
+_LARGE = 16 * _MOST
+"""Bytes at which all but these goes: what is before them is of jobs whose folders tell as much, or are gone."""
 _LONGEST = 1 << 16
 """Bytes of a line: a job with a longer one, a collection of thousands of generations, is read from its folder."""
 _GIVEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -70,7 +74,7 @@ def append(jobs: Path, ended: Iterable[Over], group: str = "") -> None:
     """Add a line for each of these jobs; a ``group`` may read them. Raises OSError, and LookupError where there is no
     such group."""
     text = b"".join(line for line in map(_line, ended) if len(line) <= _LONGEST)
-    fd = os.open(jobs / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _GIVEN, 0o600)
+    fd = os.open(jobs / NAME, os.O_RDWR | os.O_APPEND | os.O_CREAT | _GIVEN, 0o600)
     try:
         if group and os.fstat(fd).st_size == 0:
             import grp
@@ -78,8 +82,21 @@ def append(jobs: Path, ended: Iterable[Over], group: str = "") -> None:
             os.fchown(fd, -1, grp.getgrnam(group).gr_gid)
             os.fchmod(fd, 0o640)
         os.write(fd, text)
+        if os.fstat(fd).st_size > _LARGE:
+            _shorten(jobs / NAME, fd)
     finally:
         os.close(fd)
+
+
+def _shorten(path: Path, fd: int) -> None:
+    """Let go of all but the end. A line that another job adds to the old file is lost, and costs time only.
+
+    Raises OSError."""
+    seen = os.fstat(fd)
+    with in_place_of(path, durable=False) as file:
+        os.fchown(file.fileno(), -1, seen.st_gid)
+        os.fchmod(file.fileno(), stat.S_IMODE(seen.st_mode))
+        file.write(os.pread(fd, _MOST, seen.st_size - _MOST).partition(b"\n")[2])
 
 
 def read(jobs: Path) -> Mapping[int, Over]:

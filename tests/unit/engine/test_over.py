@@ -241,3 +241,24 @@ def test_others_are_looked_at_each_turn() -> None:
     seen = {number for turn in range(1, 40) for number in old._some(range(1, 1001), turn)}
     assert seen == set(range(1, 1001))
     assert list(old._some([1, 2], 7)) in ([1, 2], [2, 1])
+
+
+def test_the_file_does_not_grow_for_ever(
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (done,) = run(machine, engine, engine.plan_snapshot([ORDERS]))
+    jobs = machine.settings.statedir / "jobs"
+    path = jobs / over.NAME
+    path.chmod(0o640)
+    (line,) = path.read_bytes().splitlines(keepends=True)
+    monkeypatch.setattr(over, "_MOST", 10 * len(line))
+    monkeypatch.setattr(over, "_LARGE", 30 * len(line))
+    sizes = []
+    for _ in range(100):
+        over.append(jobs, over.read(jobs).values())
+        sizes.append(path.stat().st_size)
+        assert over.read(jobs)[int(done.id)].view == done
+    assert max(sizes) <= 30 * len(line)
+    assert set(path.read_bytes().splitlines(keepends=True)) == {line}, "lines stay whole"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [name for name in os.listdir(jobs) if name.endswith(".new")] == []
