@@ -32,6 +32,7 @@ _MOST = 1 << 30
 """No frame of lines decompresses to more: a section's line may be long, not endless."""
 _MOST_LINES = 1 << 40
 _OPTIONS: Mapping[int, int] = {CompressionParameter.compression_level: 3, **CHECKED}
+_FORMS: Mapping[str, Form] = {form.value: form for form in Form}
 _ORDER = ("form", "size", "digest", "rows", "columns", "key", "attributes", "artefact")
 
 
@@ -81,7 +82,7 @@ def decode(line: bytes) -> Section:
     """The section of a line. Raises ValueError where it is none."""
     try:
         (kind, name), about, (offset, length) = index_lines.section(line)
-        form = Form(about["form"])
+        form = _FORMS.get(about["form"]) or Form(about["form"])
     except (ValueError, Corrupt) as error:
         raise ValueError(f"not a line of a contents index: {line[:80]!r} ({error})") from error
     return Section(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
@@ -27,8 +26,14 @@ def amendment(line: bytes) -> Amendment:
 
 
 def _line(line: bytes, decoder: msgspec.json.Decoder[Any]) -> object:
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):  # a name of bytes that are not UTF-8 is no JSON for msgspec
+    try:
         return decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # a name of bytes that are not UTF-8 is no JSON for msgspec
+        return _slowly(line, decoder)
+
+
+def _slowly(line: bytes, decoder: msgspec.json.Decoder[Any]) -> object:
+    """What is wrong with a line, in words; or what is in it, where JSON's own module takes it."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
