@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from dysnomia_base.ownership import refusal
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Component, PropertyValue
-from dysnomia_plugins.config_files.properties import read_properties
 from dysnomia_plugins.errors import BadProperties
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine.errors import ConfigError, Unknown
+from dysnomia_tui.engine.machine.computed import read_values
 
 if TYPE_CHECKING:
     from dysnomia_tui.engine.machine.listed import Listing
@@ -44,11 +44,24 @@ class ConfiguredContainer:
     """It is not obeyed: others may write it."""
     from_environment: bool = False
     """Its properties are the environment of whoever called, and more than that."""
+    computed: frozenset[str] = frozenset()
+    """Which of its properties bash computed."""
+    by_component: bool = False
+    """They are others for each of its components."""
 
     @property
     def type(self) -> str:
         value = self.properties.get("type", "")
         return value if isinstance(value, str) else ""
+
+    def properties_for(self, component: str) -> Mapping[str, PropertyValue]:
+        """Its properties as they are for one of its components. Raises ConfigError."""
+        if not self.by_component:
+            return self.properties
+        try:
+            return {**self.properties, **read_values(self.path, self.name, component).properties}
+        except BadProperties as error:
+            raise ConfigError(error.message, error.hint) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +104,7 @@ class Inventory:
             if key.container in self.listings:
                 known += f"; to ask its server again: dysnomia-tui look {key.container}"
             raise Unknown(f"there is no component {key}", f"configured in this container: {known}")
-        return Component(key=key, path=path, properties=container.properties)
+        return Component(key=key, path=path, properties=container.properties_for(key.component))
 
 
 def read_inventory(containers_path: Sequence[Path], components_path: Sequence[Path]) -> Inventory:
@@ -164,14 +177,15 @@ def _container(name: str, path: Path, default_type: str = "") -> ConfiguredConta
         refused = refusal(path)
         if refused:
             return ConfiguredContainer(name, path, problem=refused, unread=True, left_out=True)
-        properties = read_properties(path)
+        values = read_values(path, name)
     except BadProperties as error:
         return ConfiguredContainer(name, path, problem=error.message, unread=True)
     except OSError as error:
         return ConfiguredContainer(name, path, problem=f"{path} cannot be read ({error.strerror})", unread=True)
+    properties = values.properties
     if default_type and "type" not in properties:
         properties = {**properties, "type": default_type}
-    container = ConfiguredContainer(name, path, properties)
+    container = ConfiguredContainer(name, path, properties, computed=values.computed, by_component=values.by_component)
     if not container.type:
         return ConfiguredContainer(name, path, properties, problem=f"{path} names no type (a line type=…)")
     return container

@@ -79,7 +79,8 @@ class Machine:
         left = self.store.activated_path(key) if not known else None
         recorded = cache(partial(self._recorded, key))  # asked at each look at what is gone, and reads all generations
         if left is not None:
-            component = Component(key, left, inventory.container(key.container).properties, recorded)
+            properties = inventory.container(key.container).properties_for(key.component)
+            component = Component(key, left, properties, recorded)
         else:
             component = inventory.component(key)
             path = real_component(component.path, key.component, os.environ)
@@ -110,7 +111,7 @@ class Machine:
         container = self.inventory().container(key.container)
         if key in self.inventory().components:
             return self.component(key)
-        return Component(key, self.component(source).path, container.properties)
+        return Component(key, self.component(source).path, container.properties_for(key.component))
 
     def plugin(self, key: ComponentKey) -> Plugin:
         """The plugin of a component: that of its container's type, or what the type has for such a component.

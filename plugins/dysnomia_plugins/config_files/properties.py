@@ -4,7 +4,8 @@ Dysnomia hands each line to bash. Here a small reader understands what such file
 with bash's own meaning: bare words, ``"double"`` and ``'single'`` quotes (also ``$'…'``), arrays ``c=("p" "q")``,
 comments, ``\\`` at a line's end. Where a value is computed (``$(…)`` or backquotes, ``$NAME``, ``${…}``, ``$((…))``,
 ``~``) bash computes it: a file that is read at all (``ownership``) belongs to who could run programs anyway. As in
-Dysnomia each line stands alone: the variables are those of the environment, not the properties above. Anything else
+Dysnomia each line stands alone: the variables are those of the environment, not the properties above (those of its
+script: ``engine.machine.computed``). Anything else
 that would *do* something is an error naming file and line; no message holds a value.
 """
 
@@ -278,13 +279,19 @@ class _Parser:
             return self._substitution(quoted=quoted)
         if following == "'" and not quoted:
             return self._ansi()
+        if following == '"' and not quoted:  # a text to translate, and there is no translation
+            self.at += 1
+            return self._double()
+        if following == "[":
+            stop = self.text.find("]", self.at)
+            return self._computed(stop if stop > 0 else None, "$[", quoted=True)
         if following == "{":
             last = end_of_braces(self.text, self.at + 2, quoted=quoted)
             return self._computed(last, "${", quoted=quoted)
         name = _NAME.match(self.text, self.at + 1)
         if name:
             return self._computed(name.end() - 1, name[0], quoted=True)
-        if (following and (following.isdigit() or following in "@*#?$!-")) or (following == '"' and not quoted):
+        if following and (following.isdigit() or following in "@*#?$!-"):
             raise SyntaxFault(f"'${following}' has no value here: put a \\ before the '$', or use single quotes")
         self.at += 1
         return "$"

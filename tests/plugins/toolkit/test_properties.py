@@ -156,7 +156,7 @@ def test_it_has_our_environment_less_what_changes_programs_and_no_input(
     "value",
     ["`echo bt`", '"`echo bt` x"', "$HOME/x", "${HOME}/x", '"$HOME/x"', "~/x", "a:~/x", "$((1+2))", "{a,b}", "a{b}c",
      "$base/x", '"${base}x"', '"${base:-a}$((2 * (1 + 2)))"', "${HOME#/}", "pre$(echo `echo in`)post", "x$", '"a$"',
-     "${HOME:+'q}'}", "%s", "~nobody-of-that-name", "$'a\\tb'"],
+     "${HOME:+'q}'}", "%s", '$"x y"', '$[1+2]', '"$[2*3]"', "~nobody-of-that-name", "$'a\\tb'"],
 )  # fmt: skip
 def test_a_value_is_computed_as_bash_computes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """Each line for itself, as in Dysnomia: the properties above are no variables."""
