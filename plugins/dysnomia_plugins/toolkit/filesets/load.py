@@ -14,7 +14,7 @@ from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.guarded.folder import Folder
-from dysnomia_plugins.toolkit.guarded.system import sync_file_system
+from dysnomia_plugins.toolkit.guarded.syncing import syncing
 from dysnomia_plugins.toolkit.guarded.way import Identity
 from dysnomia_plugins.toolkit.trees.compare import Found, compare, differs
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, index_of
@@ -61,7 +61,8 @@ class Loader:
                 self._close()
                 self._say_what_was_left_out()
                 self.ctx.progress.phase("check")
-                self._check(making, wanted)
+                with syncing([folder.descriptor for folder in self._bases.values()]):
+                    self._check(making, wanted)
                 self._hand_over()
                 if copy:
                     self._name(making)
@@ -71,7 +72,8 @@ class Loader:
             raise _explained(error, self.place) from error
 
     def _hand_over(self) -> None:
-        """Whole and checked: now the folders that were closed to all others get the owner and mode they should have."""
+        """Whole, checked and on the disk: folders that were closed to all others get the owner and mode they should
+        have."""
         for base, extractor in self._extractors.items():
             extractor.hand_over_base(self._bases[base].descriptor)
 
@@ -166,11 +168,9 @@ class Loader:
         )
 
     def _close(self) -> None:
-        """All is written: what is in the folders is as it should be, and on the disk."""
+        """All is written: what is in the folders is as it should be."""
         for extractor in self._extractors.values():
             extractor.close(hand_over=False)
-        for folder in self._bases.values():
-            sync_file_system(folder.descriptor)
 
     def _let_go(self) -> None:
         for extractor in self._extractors.values():

@@ -16,7 +16,8 @@ from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
 from dysnomia_plugins.toolkit.filesets.putting.look import Look
 from dysnomia_plugins.toolkit.filesets.putting.stored import entries
 from dysnomia_plugins.toolkit.filesets.putting.units import identity
-from dysnomia_plugins.toolkit.guarded.system import open_below, sync_file_system
+from dysnomia_plugins.toolkit.guarded.syncing import syncing
+from dysnomia_plugins.toolkit.guarded.system import open_below
 from dysnomia_plugins.toolkit.trees.extract import Extractor, Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.toolkit.trees.names import below, sort_key
@@ -48,10 +49,9 @@ class Staging:
         try:
             self._extract(stored)
             self._link_to_live()
-            for descriptor in self.bases.values():
-                sync_file_system(descriptor)
-            for at in self.places:
-                self._check(at)
+            with syncing(list(self.bases.values())):
+                for at in self.places:
+                    self._check(at)
         except OSError as error:
             raise PluginError(
                 f"nothing was changed: what is put back cannot be written beside {self.live.layout.target}"
