@@ -57,7 +57,7 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
         complete=True,
         surroundings={
             "target": layout.spec.target,
-            "roots": list(layout.spec.roots),
+            "roots": list(layout.roots),
             "owner": layout.spec.owner,
             "file system": layout.mount_of(layout.target).kind,
         },

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.toolkit.filesets.places import ONE_STEP, Layout
 from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot, on_read_only
-from dysnomia_plugins.toolkit.trees.names import below
+from dysnomia_plugins.toolkit.trees.names import root_of
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
 
@@ -57,14 +57,15 @@ def _always(ctx: Context, layout: Layout) -> Iterator[Finding]:
 
 
 def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterator[Finding]:
-    for root, path in zip(layout.spec.roots, paths, strict=True):
+    for root, path in zip(layout.roots, paths, strict=True):
         if os.path.islink(path):
             yield Finding(Severity.BLOCKER, f"{path} is a link: name the real folder in .dysnomia-fileset")
         elif not layout.swapped_inside(root):
             for point in layout.mounts_below(path):
                 yield Finding(Severity.BLOCKER, f"{point} is mounted inside {path}: unmount it first")
+    ours = frozenset(layout.roots)
     for root in _roots_of(stored):
-        if not any(below(root, ours) for ours in layout.spec.roots):
+        if root_of(root, ours) is None:
             text = f"the snapshot holds {root}, which .dysnomia-fileset does not name any more: restore it as a copy"
             yield Finding(Severity.BLOCKER, text, of_snapshot=True)
     for user in users_of(paths)[:10]:
@@ -84,7 +85,7 @@ def _roots_of(stored: Stored) -> Sequence[str]:
 
 
 def _swap(layout: Layout) -> str:
-    inside = [root for root in layout.spec.roots if layout.swapped_inside(root)]
+    inside = [root for root in layout.roots if layout.swapped_inside(root)]
     kinds = {layout.mount_of(root.path).kind for root in layout.roots_at(layout.live)}
     if inside:
         return (
@@ -96,8 +97,8 @@ def _swap(layout: Layout) -> str:
             f"on {', '.join(sorted(kinds - ONE_STEP))} folders cannot always be exchanged: they would be where that "
             "works, else their entries would be moved one by one"
         )
-    if len(layout.spec.roots) > 1:
-        return f"{len(layout.spec.roots)} folders would be exchanged, each in one step that cannot be seen half done"
+    if len(layout.roots) > 1:
+        return f"{len(layout.roots)} folders would be exchanged, each in one step that cannot be seen half done"
     return "the folder would be exchanged in one step that cannot be seen half done"
 
 
