@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,23 @@ def lost(machine: EngineFixture, engine: Engine, docs: Path) -> EngineFixture:
     (docs / "other").write_text("now")
     (docs / "new").write_text("new")
     return machine
+
+
+def test_what_a_snapshot_lacks_is_said_with_its_number(
+    machine: EngineFixture, engine: Engine, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket is the least of it: so is said that a folder of the set is not there, or that files were written."""
+    assert machine.run(engine, engine.plan_activity(DOCS, "activate")).state is JobState.DONE
+    monkeypatch.chdir(docs)  # the path of a socket is short
+    for number in range(5):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(number))
+    made = machine.run(engine, engine.plan_snapshot([DOCS]))
+    texts = [f"docs/{number} is a socket, which cannot be stored" for number in range(5)]
+    assert made.details["warnings"] == texts
+    assert made.message == "; ".join(("generation 1", *texts[:3], "and 2 more warnings: see the job's log"))
+    again = machine.run(engine, engine.plan_snapshot([DOCS]))
+    assert texts[0] in again.message, "it is as true of what is unchanged"
 
 
 def held(docs: Path) -> dict[str, str]:
