@@ -23,6 +23,9 @@ from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
 ONE_STEP = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "zfs", "bcachefs"})
 """File systems on which two folders are known to be exchanged in one step."""
 
+MOUNT_POINTS = "mount points"
+"""Among the surroundings of a snapshot: where what the roots were on was mounted."""
+
 
 class Layout:
     """The places of one fileset, on this machine as its mounts are now.

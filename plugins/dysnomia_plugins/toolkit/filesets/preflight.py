@@ -1,4 +1,4 @@
-# ruff: noqa: PTH114
+# ruff: noqa: PTH112, PTH114
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """What a restore of a fileset would need and meet, without changing anything."""
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
-from dysnomia_plugins.toolkit.filesets.places import ONE_STEP, Layout
+from dysnomia_plugins.toolkit.filesets.places import MOUNT_POINTS, ONE_STEP, Layout
 from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot, on_read_only
 from dysnomia_plugins.toolkit.trees.names import root_of
 from dysnomia_plugins.toolkit.trees.size import measure
@@ -36,6 +36,7 @@ def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: 
     if replace and whole:
         needs.append((FOR_THE_GUARD, live, free_bytes(existing(str(ctx.staging)))))
     if replace:
+        findings += _not_mounted(ctx, layout, stored)
         findings += _in_the_way(layout, stored, paths)
     return Preflight(
         findings=tuple(findings),
@@ -56,10 +57,23 @@ def _always(ctx: Context, layout: Layout) -> Iterator[Finding]:
         yield Finding(Severity.NOTE, text)
 
 
+def _not_mounted(ctx: Context, layout: Layout, stored: Stored) -> Iterator[Finding]:
+    """A disk that is not mounted looks like state that is gone, and a restore would fill the one below it."""
+    surroundings = stored.metadata.surroundings if stored.metadata is not None else {}
+    mounted = {mount.point for mount in layout.mounts}
+    for point in surroundings.get(MOUNT_POINTS, ()) if ctx.made_here else ():
+        if point not in mounted:
+            below = layout.mount_of(point).point
+            text = f"nothing is mounted on {point}, where this was when it was snapshotted: mount that file system"
+            yield Finding(Severity.WARNING, f"{text}, or the restore would write to the one on {below}")
+
+
 def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterator[Finding]:
     for root, path in zip(layout.roots, paths, strict=True):
         if os.path.islink(path):
             yield Finding(Severity.BLOCKER, f"{path} is a link: name the real folder in .dysnomia-fileset")
+        elif os.path.lexists(path) and not os.path.isdir(path):
+            yield Finding(Severity.BLOCKER, f"{path} is not a folder, and no guard could be made of it: move it away")
         elif not layout.swapped_inside(root):
             for point in layout.mounts_below(path):
                 yield Finding(Severity.BLOCKER, f"{point} is mounted inside {path}: unmount it first")
