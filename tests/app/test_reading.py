@@ -36,6 +36,17 @@ async def test_enter_on_a_row_shows_all_of_it_and_c_copies_the_cell() -> None:
         assert copied(run).startswith("postgresql/orders/214/")
 
 
+async def test_what_was_copied_is_said_below_the_window_of_a_small_terminal() -> None:
+    async with driven(size=(60, 15)) as run:
+        run.app.go.browse(ORDERS, 214)
+        await run.settled()
+        await run.press("enter", "j", "enter", "c")
+        assert isinstance(run.screen, RowScreen)
+        window = run.screen.lines.region
+        assert window.bottom <= 13
+        assert copied(run) in run.toasts()
+
+
 async def test_words_are_found_in_a_whole_row_and_run_nothing() -> None:
     async with driven() as run:
         run.app.go.browse(ORDERS, 214)
