@@ -49,7 +49,7 @@ def plan_put_back(
     generation = machine.store.generation(key, number)
     seen, blockers, code = _looked(machine, generation, asked)
     title = f"put {plural(len(seen.taken), _word(machine, key))} of generation {number} back into {key}"
-    plan = _plan(machine, generation, seen, blockers or _nothing(seen, number), title, now)
+    plan = _plan(machine, generation, seen, blockers or _nothing(seen, number, asked), title, now)
     command = _command(key, number, asked, text)
     return replace(plan, params={**plan.params, "text": text, "blocked": int(code)}, command=command)
 
@@ -119,7 +119,7 @@ def _looked(
     return seen, seen.refusals, Exit.REFUSED
 
 
-def _nothing(seen: RowsSeen, number: int) -> tuple[str, ...]:
+def _nothing(seen: RowsSeen, number: int, asked: Sequence[RowsAsked] = ()) -> tuple[str, ...]:
     """Why no row would be put back; nothing where one would."""
     if seen.taken:
         return ()
@@ -127,7 +127,10 @@ def _nothing(seen: RowsSeen, number: int) -> tuple[str, ...]:
     if conflicts:
         more = f" (and {len(conflicts) - 1:,} more)" if len(conflicts) > 1 else ""
         return (f"no row is left that can be put back: {conflicts[0]}{more}",)
-    return (f"there is nothing to put back: live holds what generation {number} has",)
+    nothing = f"there is nothing to put back: live holds what generation {number} has"
+    if any(one.section.startswith("folder:") and not one.lacking for one in asked):
+        nothing += "; of a folder that both have, this is its owner, mode and attributes, and nothing that is in it"
+    return (nothing,)
 
 
 def _plan(

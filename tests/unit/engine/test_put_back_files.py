@@ -99,6 +99,17 @@ def test_each_file_is_as_the_generation_has_it_and_undo_takes_exactly_these_back
     assert held(docs) == {**before, "since": "since", "sub/b": "paid since"}
 
 
+def test_what_was_removed_from_live_does_not_stay_beside_it(lost: EngineFixture, engine: Engine, docs: Path) -> None:
+    """Where a job only removes, as the undo of one that only created: in a document root it would be served."""
+    assert lost.run(engine, engine.plan_put_back(DOCS, 1, asked("file:docs/new"))).state is JobState.DONE
+    assert held(docs) == {"file": "now", "other": "now"}
+    assert [path.name for path in docs.parent.iterdir()] == ["docs"]
+    back = lost.run(engine, engine.plan_put_back(DOCS, 1, [RowsAsked("folder:docs", lacking=True)]))
+    assert lost.run(engine, engine.plan_undo(back.id)).state is JobState.DONE
+    assert held(docs) == {"file": "now", "other": "now"}
+    assert [path.name for path in docs.parent.iterdir()] == ["docs"]
+
+
 def test_what_changes_between_plan_and_job_is_left_and_named(lost: EngineFixture, engine: Engine, docs: Path) -> None:
     plan = engine.plan_put_back(DOCS, 1, asked("file:docs/file", "file:docs/other"))
     (docs / "file").write_text("of another")
@@ -112,6 +123,7 @@ def test_all_that_live_lacks_and_nothing_to_do(lost: EngineFixture, engine: Engi
     assert lost.run(engine, plan).state is JobState.DONE
     assert held(docs) == {"file": "now", "new": "new", "other": "now", "sub/a": "then", "sub/b": "then"}
     again = engine.plan_put_back(DOCS, 1, asked("folder:docs/sub"))
-    assert again.blockers == ("there is nothing to put back: live holds what generation 1 has",)
+    (blocker,) = again.blockers
+    assert blocker.startswith("there is nothing to put back: live holds what generation 1 has; of a folder that both")
     (blocker,) = engine.plan_put_back(DOCS, 1, asked("file:docs/none")).blockers
     assert "neither the generation nor live has docs/none" in blocker
