@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from dysnomia_base.plurals import plural
+from dysnomia_base.plurals import plural, with_article
 from dysnomia_plugins.base import StatePlugin
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Generation
@@ -101,7 +101,11 @@ def _looked(
     """What it would meet, what forbids it, and the exit code that stands for that."""
     plugin = machine.plugin(generation.key)
     if not isinstance(plugin, StatePlugin):
-        return NOTHING, (f"a {plugin.title} has no rows that could be put back: restore a generation",), Exit.REFUSED
+        return (
+            NOTHING,
+            (f"{with_article(plugin.title)} has no rows that could be put back: restore a generation",),
+            Exit.REFUSED,
+        )
     if not plugin.puts_back:
         return NOTHING, (plugin.cannot_put_back(),), Exit.REFUSED
     if generation.problem:
