@@ -48,7 +48,8 @@ def plan_put_back(
     """Raises Unknown, ConfigError, NotFound. What stands in the way otherwise is a blocker of the plan."""
     generation = machine.store.generation(key, number)
     seen, blockers, code = _looked(machine, generation, asked)
-    title = f"put {plural(len(seen.taken), _word(machine, key))} of generation {number} back into {key}"
+    count = len(seen.taken) or len(seen.rows) or sum(max(len(one.keys), 1) for one in asked)
+    title = f"put {plural(count, _word(machine, key))} of generation {number} back into {key}"
     plan = _plan(machine, generation, seen, blockers or _nothing(seen, number, asked), title, now)
     command = _command(key, number, asked, text)
     return replace(plan, params={**plan.params, "text": text, "blocked": int(code)}, command=command)

@@ -123,6 +123,7 @@ def test_all_that_live_lacks_and_nothing_to_do(lost: EngineFixture, engine: Engi
     assert lost.run(engine, plan).state is JobState.DONE
     assert held(docs) == {"file": "now", "new": "new", "other": "now", "sub/a": "then", "sub/b": "then"}
     again = engine.plan_put_back(DOCS, 1, asked("folder:docs/sub"))
+    assert again.title == "put 1 file of generation 1 back into files/docs", "what was asked for, not 0 files"
     (blocker,) = again.blockers
     assert blocker.startswith("there is nothing to put back: live holds what generation 1 has; of a folder that both")
     (blocker,) = engine.plan_put_back(DOCS, 1, asked("file:docs/none")).blockers
