@@ -128,3 +128,5 @@ def test_all_that_live_lacks_and_nothing_to_do(lost: EngineFixture, engine: Engi
     assert blocker.startswith("there is nothing to put back: live holds what generation 1 has; of a folder that both")
     (blocker,) = engine.plan_put_back(DOCS, 1, asked("file:docs/none")).blockers
     assert "neither the generation nor live has docs/none" in blocker
+    (blocker,) = engine.plan_put_back(DOCS, 1, asked("file:docs/a\\nb")).blockers
+    assert "bash takes it as $'docs/a\\nb'" in blocker
