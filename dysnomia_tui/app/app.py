@@ -59,6 +59,7 @@ class DysnomiaApp(TypingAhead):
     CSS = """
     Screen { background: $background; }
     ModalScreen { background: $background 60%; }
+    DysnomiaApp.-undimmed ModalScreen { background: transparent; }
     ToastRack { display: none; }
     Input:ansi > .input--cursor { text-style: reverse; }
     """
@@ -94,6 +95,7 @@ class DysnomiaApp(TypingAhead):
         # over the terminal's own ground would be black on black).
         super().__init__(driver_class=TerminalDriver, ansi_color=True if chosen in theme.NATIVE else None)
         self.settings = settings
+        self.set_class(not settings.dim, "-undimmed")
         self.clock = clock or utc_now
         self.state = AppState()
         self.client = Client(self, make_engine)

@@ -110,6 +110,8 @@ class Settings:
     theme: str = ""
     zone: str = "server"
     """``server``, ``utc`` or ``relative``."""
+    dim: bool = True
+    """Whether what is around a window is darkened: each of its cells is written to the terminal for that."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Action id -> keys, comma-separated."""
     compression_by_container: Mapping[str, str] = field(default_factory=dict)

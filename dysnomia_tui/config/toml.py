@@ -343,6 +343,7 @@ TOP: Mapping[str, Reader] = {
     "labels": _strings,
     "theme": _string,
     "zone": _one_of(ZONES),
+    "dim": _boolean,
     "ansible_inventory": _path,
     "ssh_hosts": _path,
 }

@@ -47,7 +47,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def settings(folder: Path, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings on the demo alone: nothing of this machine's own configuration is shown, nor written to. Only how the
-    operator wants the screen (``theme``, ``[keys]``) is theirs."""
+    operator wants the screen (``theme``, ``dim``, ``[keys]``) is theirs."""
     from dysnomia_tui.config import SettingsError, load_settings
 
     # The machine's own config.toml, its modules and what lies on it are not the demo's: a folder that is not there
@@ -62,4 +62,6 @@ def settings(folder: Path, environ: Mapping[str, str] | None = None) -> Settings
         own = load_settings(os.environ if environ is None else environ)
     except SettingsError:
         return settings  # the demo opens whatever is wrong with it
-    return replace(settings, theme=settings.theme or own.theme, keys={**own.keys, **settings.keys})
+    return replace(
+        settings, theme=settings.theme or own.theme, dim=settings.dim and own.dim, keys={**own.keys, **settings.keys}
+    )

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from dysnomia_base.plurals import with_article
 from dysnomia_plugins.interface.context import (
     CancelToken,
     Component,
@@ -257,7 +258,7 @@ class StatePlugin(Plugin):
         Raises Unsupported before it yields anything where SQL cannot say it, naming what is not in it."""
         from dysnomia_plugins.errors import Unsupported
 
-        raise Unsupported(f"there is no SQL for a {self.title}", "--diff --rows shows what differs")
+        raise Unsupported(f"there is no SQL for {with_article(self.title)}", "--diff --rows shows what differs")
 
     def section_dump(self, stored: Stored, section: Section) -> Iterator[bytes]:
         """Yield one section as the server's own client loads it, where no artefact has it in one piece
@@ -282,7 +283,9 @@ class StatePlugin(Plugin):
 
     def cannot_put_back(self) -> str:
         """Return why rows cannot be put back, in a sentence for the operator."""
-        return f"rows of a {self.title} cannot be put back one by one: restore a copy beside it, or replace it"
+        return (
+            f"rows of {with_article(self.title)} cannot be put back one by one: restore a copy beside it, or replace it"
+        )
 
     def lacking(self, ctx: Context, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
         """Yield those of the snapshot's raw records whose key no row of live has. Raises PluginError."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
+from textual.screen import ModalScreen
 
 from dysnomia_tui.app.present import whole_row
 from dysnomia_tui.app.screens.reading import RowScreen
 from dysnomia_tui.engine.records import Change, RowChange
 from tests.app.driving import Driven, driven
-from tests.app.fake_world import ORDERS
+from tests.app.fake_world import ORDERS, fake_settings
 
 
 def copied(run: Driven) -> str:
@@ -34,6 +35,26 @@ async def test_enter_on_a_row_shows_all_of_it_and_c_copies_the_cell() -> None:
         assert cell in copied(run).split("\\t")
         await run.press("h", "c")
         assert copied(run).startswith("postgresql/orders/214/")
+
+
+async def test_what_was_copied_is_said_below_the_window_of_a_small_terminal() -> None:
+    async with driven(size=(60, 15)) as run:
+        run.app.go.browse(ORDERS, 214)
+        await run.settled()
+        await run.press("enter", "j", "enter", "c")
+        assert isinstance(run.screen, RowScreen)
+        window = run.screen.lines.region
+        assert window.bottom <= 13
+        assert copied(run) in run.toasts()
+
+
+@pytest.mark.parametrize(("dim", "opacity"), [(True, 0.6), (False, 0)])
+async def test_what_is_around_a_window_is_darkened_unless_config_says_no(dim: bool, opacity: float) -> None:
+    """Over a slow line each cell that gets another colour is waited for."""
+    async with driven(settings=fake_settings(dim=dim)) as run:
+        await run.press("@")
+        assert isinstance(run.screen, ModalScreen)
+        assert run.screen.styles.background.a == opacity
 
 
 async def test_words_are_found_in_a_whole_row_and_run_nothing() -> None:

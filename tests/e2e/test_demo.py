@@ -130,6 +130,21 @@ def test_what_is_there_is_left(own_demo: Callable[[], World]) -> None:
     assert live.stat().st_mtime_ns == made
 
 
+def test_a_link_leads_into_it(own_demo: Callable[[], World]) -> None:
+    """As the main command takes it; what is not there is said before the screen is taken."""
+    world = own_demo()
+    data = world.root.parent / "data" / "dysnomia-tui"
+    data.mkdir(parents=True)
+    (data / "demo").symlink_to(world.root)
+    for link, says in (("sqlite/nothing@-2h", "no component sqlite/nothing"), ("shop@25:61", "is not a time of day")):
+        command = f"XDG_DATA_HOME={data.parent} {world.bin}/dysnomia-tui demo '{link}'"
+        done = world.run("/usr/bin/script", "-qec", command, "/dev/null", status=None)
+        assert says in done.out
+        assert "\x1b[?1049h" not in done.out
+    done = world.run("dysnomia-tui", "demo", "--prepare", str(world.root), "shop", status=int(Exit.USAGE))
+    assert "it takes no link" in done.err
+
+
 def test_a_reset_throws_away_what_a_demo_is_made_of_and_nothing_else(
     own_demo: Callable[[], World], monkeypatch: pytest.MonkeyPatch
 ) -> None:

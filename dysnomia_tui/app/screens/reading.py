@@ -27,7 +27,7 @@ class ReadingScreen(ModalScreen[None]):
     AUTO_FOCUS = "#reading"
     DEFAULT_CSS = """
     ReadingScreen { align: center middle; }
-    ReadingScreen #reading { width: 100%; max-width: 140; height: auto; max-height: 90%; margin: 0 1;
+    ReadingScreen #reading { width: 100%; max-width: 140; height: auto; max-height: 90%; margin: 0 1 2 1;
         border: round $primary; background: $surface; padding: 0 1; border-subtitle-color: $text-muted; }
     """
 

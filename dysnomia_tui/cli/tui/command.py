@@ -137,6 +137,8 @@ def run_app(settings: Settings, *, read_only: bool, place: str = "", opening: Op
 def _demo(args: argparse.Namespace) -> int:
     from dysnomia_tui.demo import build, place
 
+    if args.prepare is not None and args.place:
+        raise Usage("--prepare opens nothing, so it takes no link", "leave one of the two out")
     if args.prepare is not None:
         build.make(args.prepare, reset=args.reset, say=say)
         if args.json:
@@ -146,7 +148,7 @@ def _demo(args: argparse.Namespace) -> int:
         return Exit.OK
     folder = place.default_folder()
     build.make(folder, reset=args.reset, say=say)
-    return run_app(place.settings(folder), read_only=args.read_only)
+    return run_app(place.settings(folder), read_only=args.read_only, place=args.place)
 
 
 def _jobs(args: argparse.Namespace) -> int:

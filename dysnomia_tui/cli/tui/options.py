@@ -145,6 +145,7 @@ def _add_nothing(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("place", nargs="?", default="", metavar="LINK", help="where to open: sqlite/orders@14:05, shop")
     parser.add_argument("--reset", action="store_true", help="throw the demo away and make it anew")
     parser.add_argument("--prepare", type=Path, metavar="DIR", help="make it in DIR and exit")
 

@@ -25,6 +25,8 @@ def opening_at(place: str, settings: Settings) -> Opening:
     if not at:
         return Opening(key)
     engine = open_engine(settings, read_only=True)
+    if all(view.key != key for container in engine.overview().containers for view in container.components):
+        raise Unknown(f"there is no component {key}", "dysnomia-tui status lists them")
     if text.isdecimal() and len(text) <= 9:
         return Opening(key, numbered(engine, key, int(text)).number)
     when = moment(text, settings, f"@{text}")

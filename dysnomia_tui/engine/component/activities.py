@@ -66,8 +66,6 @@ class Snapshotted:
 
     committed: Committed
     warnings: tuple[str, ...] = ()
-    half: str = ""
-    """Why it may be of half a restore, or ``""``. Among the warnings too."""
 
     @property
     def generation(self) -> Generation:
@@ -88,7 +86,7 @@ def snapshot(component_job: ComponentJob, *, reason: Reason = Reason.MANUAL, tex
             from dysnomia_tui.engine.component import dysnomia_module as modules
 
             committed = modules.run_snapshot(component_job, component_job.plugin, lock, reason=reason, text=text)
-            return Snapshotted(committed, (half,) if half else (), half)
+            return Snapshotted(committed, (half,) if half else ())
         return _dump_live(component_job, state_plugin(component_job), lock, reason, text)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from dysnomia_base.plurals import plural
+from dysnomia_base.plurals import plural, with_article
 from dysnomia_plugins.base import StatePlugin
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Generation
@@ -48,8 +48,9 @@ def plan_put_back(
     """Raises Unknown, ConfigError, NotFound. What stands in the way otherwise is a blocker of the plan."""
     generation = machine.store.generation(key, number)
     seen, blockers, code = _looked(machine, generation, asked)
-    title = f"put {plural(len(seen.taken), _word(machine, key))} of generation {number} back into {key}"
-    plan = _plan(machine, generation, seen, blockers or _nothing(seen, number), title, now)
+    count = len(seen.taken) or len(seen.rows) or sum(max(len(one.keys), 1) for one in asked)
+    title = f"put {plural(count, _word(machine, key))} of generation {number} back into {key}"
+    plan = _plan(machine, generation, seen, blockers or _nothing(seen, number, asked), title, now)
     command = _command(key, number, asked, text)
     return replace(plan, params={**plan.params, "text": text, "blocked": int(code)}, command=command)
 
@@ -101,7 +102,11 @@ def _looked(
     """What it would meet, what forbids it, and the exit code that stands for that."""
     plugin = machine.plugin(generation.key)
     if not isinstance(plugin, StatePlugin):
-        return NOTHING, (f"a {plugin.title} has no rows that could be put back: restore a generation",), Exit.REFUSED
+        return (
+            NOTHING,
+            (f"{with_article(plugin.title)} has no rows that could be put back: restore a generation",),
+            Exit.REFUSED,
+        )
     if not plugin.puts_back:
         return NOTHING, (plugin.cannot_put_back(),), Exit.REFUSED
     if generation.problem:
@@ -119,7 +124,7 @@ def _looked(
     return seen, seen.refusals, Exit.REFUSED
 
 
-def _nothing(seen: RowsSeen, number: int) -> tuple[str, ...]:
+def _nothing(seen: RowsSeen, number: int, asked: Sequence[RowsAsked] = ()) -> tuple[str, ...]:
     """Why no row would be put back; nothing where one would."""
     if seen.taken:
         return ()
@@ -127,7 +132,10 @@ def _nothing(seen: RowsSeen, number: int) -> tuple[str, ...]:
     if conflicts:
         more = f" (and {len(conflicts) - 1:,} more)" if len(conflicts) > 1 else ""
         return (f"no row is left that can be put back: {conflicts[0]}{more}",)
-    return (f"there is nothing to put back: live holds what generation {number} has",)
+    nothing = f"there is nothing to put back: live holds what generation {number} has"
+    if any(one.section.startswith("folder:") and not one.lacking for one in asked):
+        nothing += "; of a folder that both have, this is its owner, mode and attributes, and nothing that is in it"
+    return (nothing,)
 
 
 def _plan(

@@ -20,6 +20,9 @@ from dysnomia_tui.engine.plans.staleness import component_depends
 from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.translate import Expected
 
+SAID = 3
+"""Warnings that are part of the job's message; all of them are in its details."""
+
 
 def plan_snapshot(machine: Machine, keys: Collection[ComponentKey], reason: Reason, text: str, now: datetime) -> Plan:
     """Raises Unknown, ConfigError where a component is not configured, Blocked where there is none."""
@@ -66,7 +69,6 @@ def run_snapshot(work: JobContext) -> Outcome:
     failures = Failures(work)
     nothing: dict[str, str] = {}
     warnings: list[str] = []
-    doubts: list[str] = []
     reason = Reason(work.plan.params["reason"])
     for index, key in enumerate(work.plan.keys):
         work.cancel.check()
@@ -78,14 +80,14 @@ def run_snapshot(work: JobContext) -> Outcome:
         except Expected as error:
             failures.add(key, error)
             continue
-        warnings.extend(result.warnings)
-        doubts.extend(filter(None, (result.half,)))
+        named = f"{key}: " if len(work.plan.keys) > 1 else ""
+        warnings.extend(f"{named}{warning}" for warning in result.warnings)
         made.append(_generation(result.generation) | {"new": result.committed.new})
     failed = failures.messages
     details = {"generations": made, "failed": failed, "warnings": warnings, "nothing": nothing}
     if nothing and not made and not failed:
         return Outcome(JobState.DONE, "; ".join(nothing.values()), details=details)
-    message = "; ".join((_snapshot_message(made, failed), *nothing.values(), *doubts))
+    message = "; ".join((_snapshot_message(made, failed), *nothing.values(), *_first(warnings)))
     return failures.outcome(message, details, nothing_done=not made and not nothing)
 
 
@@ -96,6 +98,13 @@ def _snapshot_message(made: list[dict[str, Any]], failed: dict[str, str]) -> str
     new = sum(1 for one in made if one["new"])
     text = f"{new} new generations, {len(made) - new} unchanged"
     return f"{text}, {len(failed)} failed" if failed else text
+
+
+def _first(warnings: Sequence[str]) -> Sequence[str]:
+    """What is lacking in a snapshot is said with its number: a folder that is not there, files that were written."""
+    if len(warnings) <= SAID:
+        return warnings
+    return (*warnings[:SAID], f"and {len(warnings) - SAID:,} more warnings: see the job's log")
 
 
 def _generation(generation: Generation) -> dict[str, Any]:

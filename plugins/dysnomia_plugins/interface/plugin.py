@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from dysnomia_base.plurals import with_article
 from dysnomia_plugins.interface.context import Component, Context, Runner
 from dysnomia_plugins.interface.records import Found, ListedState, Probe
 from dysnomia_plugins.interface.status import Status
@@ -82,7 +83,7 @@ class Plugin(ABC):
         nothing."""
         from dysnomia_plugins.errors import Unsupported
 
-        raise Unsupported(f"a {self.title} leaves nothing to be collected")
+        raise Unsupported(f"{with_article(self.title)} leaves nothing to be collected")
 
     def rollback_activation(self, ctx: Context) -> None:
         """Remove what an activation made that failed, was cancelled or died: its journal names it.

@@ -156,6 +156,8 @@ def test_a_volume_that_is_gone_comes_back_as_dockers_own(scene: Scene) -> None:
     (scene.world.target / "file").write_text("first\n")
     scene.driver.snapshot()
     scene.server.docker("volume", "rm", scene.world.name)
+    with pytest.raises(PluginError, match=f"has no volume {scene.world.name}"):
+        scene.driver.snapshot()
     scene.driver.restore(1)
     scene.run()
     assert scene.read() == "first"

@@ -7,18 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_plugins.base import Component, Purpose
+from dysnomia_plugins.base import Component, Purpose, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets import load, preflight
+from dysnomia_plugins.toolkit.filesets import spec as specification
 from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.filesets.spec import collapse, read_spec
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.mounts import Mount
 from dysnomia_plugins.toolkit.process import ProcessRunner
-from dysnomia_plugins.toolkit.trees.names import own_name
+from dysnomia_plugins.toolkit.trees import known
+from dysnomia_plugins.toolkit.trees.names import below, own_name, root_of
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
 from dysnomia_plugins.types.fileset import Fileset
+from dysnomia_store.model import Metadata
 from tests.plugins.conformance.driver import Token
 from tests.plugins.fileset.changes import ROOT
+from tests.plugins.fileset.scene import Scene
 from tests.plugins.fileset.tools import dump_to_tar, make_context
 from tests.plugins.fileset.world import fileset_component, make_tree, tree
 
@@ -26,8 +31,8 @@ from tests.plugins.fileset.world import fileset_component, make_tree, tree
 
 
 def test_a_component_is_read(tmp_path: Path) -> None:
-    spec = "mkdir a//b/./c/\n\n  mkdir d e\nsymlink /opt/bin\ntarget .\nsymlink /opt/lib/\ntarget sub/lib\n# words\n"
-    found = read_spec(fileset_component(tmp_path / "one", Path("/srv/x"), spec))
+    lines = "mkdir a//b/./c/\n\n  mkdir d e\nsymlink /opt/bin\ntarget .\nsymlink /opt/lib/\ntarget sub/lib\n# words\n"
+    found = read_spec(fileset_component(tmp_path / "one", Path("/srv/x"), lines))
     assert found.target == "/srv/x"
     assert found.folders == ("a/b/c", "d e")
     assert [(link.source, link.path) for link in found.links] == [("/opt/bin", "bin"), ("/opt/lib/", "sub/lib/lib")]
@@ -75,6 +80,39 @@ def test_nested_folders_collapse_to_the_topmost() -> None:
     assert collapse(["a/b", "a-b", "a", "a/b/c", "z/y", "z/yy"]) == ("a", "a-b", "z/y", "z/yy")
     assert collapse(["a", "."]) == (".",)
     assert collapse([]) == ()
+
+
+def test_each_of_many_folders_is_looked_at_a_few_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not each compared with each: a plan of 600 folders took longer than it may, and nothing could be restored."""
+    count, compared = 300, 0
+
+    def counted(path: str, folder: str) -> bool:
+        nonlocal compared
+        compared += 1
+        return below(path, folder)
+
+    for module in (specification, preflight, load, known):
+        monkeypatch.setattr(module, "below", counted, raising=False)
+    roots = [f"many/d{number}" for number in range(count)]
+    scene = Scene(tmp_path, "".join(f"mkdir {root}\n" for root in roots), tuple(roots))
+    for root in roots:
+        (scene.target / root).mkdir(parents=True)
+        (scene.target / root / "file").write_text(root)
+    scene.stored = dump_to_tar(scene.component, tmp_path / "dump")
+    scene.load()
+    assert scene.state(scene.place(Purpose.BESIDE)) == scene.state()
+    scene.stored.metadata = Metadata("i", "fileset", 0, 0, (), "", 1, True, surroundings={"roots": roots})
+    found = scene.plugin.preflight(scene.ctx, scene.stored, replace=True).findings
+    assert not [finding for finding in found if finding.severity is Severity.BLOCKER]
+    assert compared < 20 * count
+
+
+def test_a_name_lies_in_one_of_the_roots_or_in_none() -> None:
+    roots = {"a", "b/c"}
+    assert [root_of(name, roots) for name in ("a", "a/x/y", "b/c/d", "b", "b/cc", "aa", "")] == [
+        "a", "a", "b/c", None, None, None, None,
+    ]  # fmt: skip
+    assert root_of("x/y", {"."}) == "."
 
 
 def test_owners_by_name_and_number() -> None:

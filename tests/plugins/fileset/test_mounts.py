@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,11 @@ from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.filesets.spec import read_spec
 from dysnomia_plugins.toolkit.trees import exchange
 from dysnomia_plugins.types.fileset import Fileset
+from dysnomia_store.model import Metadata
 from tests.plugins.conformance.driver import in_child
 from tests.plugins.fileset.changes import ROOT
 from tests.plugins.fileset.scene import Scene
-from tests.plugins.fileset.tools import TarStored, dump_to_tar, make_context
+from tests.plugins.fileset.tools import TarDraft, TarStored, dump_to_tar, make_context
 from tests.plugins.fileset.world import fileset_component, tree
 
 
@@ -85,6 +87,41 @@ def test_a_root_that_is_a_mount_point(tmp_path: Path) -> None:
 def _without_own(state: object) -> object:
     assert isinstance(state, list)
     return [one for one in state if not one[0].startswith(b".dysnomia-")]
+
+
+@needs_mounts
+def test_a_disk_that_is_not_mounted_any_more_is_named_before_a_restore_fills_the_one_below(tmp_path: Path) -> None:
+    def work() -> None:
+        scene = Scene(tmp_path)
+        (scene.target / "one").mkdir()
+        _mount("tmpfs", scene.target / "one")
+        (scene.target / "one" / "file").write_text("on the disk")
+        draft = TarDraft(tmp_path / "dump")
+        draft.folder.mkdir()
+        dumped = scene.plugin.dump(scene.ctx, scene.plugin.live(scene.component), draft)
+        metadata = Metadata("i", "fileset", 0, 0, (), "", 1, True, surroundings=dumped.surroundings)
+        stored = TarStored(draft.tar, metadata)
+        assert _named(scene, stored, "nothing is mounted") == []
+        _unmount(scene.target / "one")
+        (text,) = _named(scene, stored, "nothing is mounted")
+        assert text.startswith(f"nothing is mounted on {scene.target / 'one'}, ")
+
+    _in_private_mounts(work)
+
+
+def test_what_is_no_folder_is_named_before_a_restore(tmp_path: Path) -> None:
+    """It was replaced, and no guard could be made of what had been there: not by this job, nor by any after it."""
+    scene = Scene(tmp_path)
+    scene.fill()
+    shutil.rmtree(scene.target / "one")
+    (scene.target / "one").write_text("a file")
+    (text,) = _named(scene, scene.stored, "is not a folder")
+    assert text.startswith(f"{scene.target / 'one'} is not a folder")
+
+
+def _named(scene: Scene, stored: TarStored, text: str) -> list[str]:
+    findings = scene.plugin.preflight(scene.ctx, stored, replace=True).findings
+    return [finding.text for finding in findings if text in finding.text and finding.severity is not Severity.NOTE]
 
 
 @needs_mounts

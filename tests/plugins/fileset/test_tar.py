@@ -4,6 +4,7 @@ writes."""
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import tarfile
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dysnomia_plugins.base import Component
+from dysnomia_plugins.toolkit.trees.access_lists import list_in_words
 from dysnomia_plugins.toolkit.trees.contents import rescan_tar
 from dysnomia_plugins.toolkit.trees.member import BLOCK, ContentDigest, Kind, Member
 from dysnomia_plugins.toolkit.trees.tarread import TarReader
@@ -141,6 +143,32 @@ def test_gnu_tar_extracts_the_same(component: Component, tmp_path: Path) -> None
     for name in ("notes.txt", "empty"):
         assert (out / "data" / name).stat().st_mtime_ns == (tmp_path / "srv" / "data" / name).stat().st_mtime_ns
     assert (out / "data" / "sparse").stat().st_blocks * 512 < 1 << 20, "the hole is stored as one"
+
+
+@pytest.mark.skipif(not shutil.which("setfacl"), reason="needs the package acl")
+def test_gnu_tar_extracts_access_control_lists(component: Component, tmp_path: Path) -> None:
+    """Without its list, a file's group would get what the list lets anyone have at most."""
+    data = tmp_path / "srv" / "data"
+    (data / "notes.txt").chmod(0o600)
+    for words, name in (("u:1234:rwx,g:99:r", "notes.txt"), ("u:7:rwx,d:u:33:rwx,d:m:rx", "sub")):
+        subprocess.run(["setfacl", "-m", words, data / name], check=True)
+    stored = dump_to_tar(component, tmp_path / "dump")
+    out = tmp_path / "out"
+    out.mkdir()
+    options = ["-p", "--xattrs", "--xattrs-include=*", "--acls"]
+    subprocess.run(["tar", "-x", "-f", stored.tar, "-C", out, *options], check=True)
+    for name in ("notes.txt", "sub", "empty"):
+        theirs, ours = (
+            subprocess.run(["getfacl", "-n", name], cwd=folder, check=True, capture_output=True, text=True).stdout
+            for folder in (out / "data", data)
+        )
+        assert theirs == ours
+    assert "user:1234:rwx" in list_in_words(os.getxattr(data / "notes.txt", "system.posix_acl_access"))
+
+
+def test_what_is_no_access_control_list_is_no_text() -> None:
+    assert list_in_words(b"") == list_in_words(b"\2\0\0\0\1") == list_in_words(b"\3\0\0\0") == ""
+    assert list_in_words(b"\2\0\0\0\7\0\0\0\0\0\0\0") == "", "an entry of an unknown kind"
 
 
 def test_gnu_tar_lists_every_member(component: Component, tmp_path: Path) -> None:

@@ -319,6 +319,21 @@ def test_discover_finds_what_is_open_and_what_lies_about(tmp_path: Path) -> None
     assert not {"fake.db", ".dysnomia_x_beside.db"} & found.keys()
 
 
+@pytest.mark.parametrize("folders", [("generations", "staging"), ("generations", "cache"), ("jobs", "cache")])
+def test_what_a_store_keeps_for_itself_is_not_found(tmp_path: Path, folders: tuple[str, str]) -> None:
+    """In one that is new, too: its cache was the first that the first screen offered after something was adopted."""
+    bench = SqliteBench(tmp_path, "CREATE TABLE t(v)")
+    for name in folders:
+        (tmp_path / "store" / name).mkdir(parents=True)
+    shutil.copy(bench.live, tmp_path / "store" / folders[1] / "index-2.db")
+    place = str(tmp_path / "store" / folders[1])
+    assert [
+        one.component for one in sqlite_discover.discover("x", [place]) if one.properties["sqliteDir"] == place
+    ] == (["index-2.db"] if folders[0] == "jobs" else [])
+    (tmp_path / "store" / "store.json").write_text("{}")
+    assert not [one for one in sqlite_discover.discover("x", [place]) if one.properties["sqliteDir"] == place]
+
+
 def test_the_shell_is_sqlites_own(tmp_path: Path) -> None:
     bench = SqliteBench(tmp_path, "CREATE TABLE t(v)")
     if shutil.which("sqlite3") is None:

@@ -38,6 +38,7 @@ def test_the_first_word_is_a_place_where_it_can_be_no_command(words: list[str], 
         pytest.param(
             "sqlite/orders@1971-01-01", 5, "has no good generation before 1971-01-01", marks=pytest.mark.worlds
         ),
+        ("sqlite/nothing@-2h", 5, "there is no component sqlite/nothing"),
         ("nowhere@-2h", 5, "there is no group and no container 'nowhere'"),
         pytest.param("a/b/c@2", 2, "holds a slash", marks=pytest.mark.worlds),
         ("\x1b[2J/x@1", 2, "holds a control character"),

@@ -97,6 +97,7 @@ max_size = "50G"
         ("jobs_at_once = 0\n", 1, "a whole number from 1 to 64"),
         ("jobs_at_once = true\n", 1, "a whole number"),
         ('theme = "x"\ngrace = "soon"\n', 2, "is not a duration"),
+        ("dim = 0\n", 1, "true or false"),
         ('zone = "mars"\n', 1, "one of server, utc, relative"),
         ("labels = 'PROD'\n", 1, "a list of texts"),
         ('statedir = "relative"\n', 1, "absolute path"),

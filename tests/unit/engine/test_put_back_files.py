@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,23 @@ def lost(machine: EngineFixture, engine: Engine, docs: Path) -> EngineFixture:
     return machine
 
 
+def test_what_a_snapshot_lacks_is_said_with_its_number(
+    machine: EngineFixture, engine: Engine, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket is the least of it: so is said that a folder of the set is not there, or that files were written."""
+    assert machine.run(engine, engine.plan_activity(DOCS, "activate")).state is JobState.DONE
+    monkeypatch.chdir(docs)  # the path of a socket is short
+    for number in range(5):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(number))
+    made = machine.run(engine, engine.plan_snapshot([DOCS]))
+    texts = [f"docs/{number} is a socket, which cannot be stored" for number in range(5)]
+    assert made.details["warnings"] == texts
+    assert made.message == "; ".join(("generation 1", *texts[:3], "and 2 more warnings: see the job's log"))
+    again = machine.run(engine, engine.plan_snapshot([DOCS]))
+    assert texts[0] in again.message, "it is as true of what is unchanged"
+
+
 def held(docs: Path) -> dict[str, str]:
     return {str(one.relative_to(docs)): one.read_text() for one in sorted(docs.rglob("*")) if one.is_file()}
 
@@ -81,6 +99,17 @@ def test_each_file_is_as_the_generation_has_it_and_undo_takes_exactly_these_back
     assert held(docs) == {**before, "since": "since", "sub/b": "paid since"}
 
 
+def test_what_was_removed_from_live_does_not_stay_beside_it(lost: EngineFixture, engine: Engine, docs: Path) -> None:
+    """Where a job only removes, as the undo of one that only created: in a document root it would be served."""
+    assert lost.run(engine, engine.plan_put_back(DOCS, 1, asked("file:docs/new"))).state is JobState.DONE
+    assert held(docs) == {"file": "now", "other": "now"}
+    assert [path.name for path in docs.parent.iterdir()] == ["docs"]
+    back = lost.run(engine, engine.plan_put_back(DOCS, 1, [RowsAsked("folder:docs", lacking=True)]))
+    assert lost.run(engine, engine.plan_undo(back.id)).state is JobState.DONE
+    assert held(docs) == {"file": "now", "other": "now"}
+    assert [path.name for path in docs.parent.iterdir()] == ["docs"]
+
+
 def test_what_changes_between_plan_and_job_is_left_and_named(lost: EngineFixture, engine: Engine, docs: Path) -> None:
     plan = engine.plan_put_back(DOCS, 1, asked("file:docs/file", "file:docs/other"))
     (docs / "file").write_text("of another")
@@ -94,6 +123,10 @@ def test_all_that_live_lacks_and_nothing_to_do(lost: EngineFixture, engine: Engi
     assert lost.run(engine, plan).state is JobState.DONE
     assert held(docs) == {"file": "now", "new": "new", "other": "now", "sub/a": "then", "sub/b": "then"}
     again = engine.plan_put_back(DOCS, 1, asked("folder:docs/sub"))
-    assert again.blockers == ("there is nothing to put back: live holds what generation 1 has",)
+    assert again.title == "put 1 file of generation 1 back into files/docs", "what was asked for, not 0 files"
+    (blocker,) = again.blockers
+    assert blocker.startswith("there is nothing to put back: live holds what generation 1 has; of a folder that both")
     (blocker,) = engine.plan_put_back(DOCS, 1, asked("file:docs/none")).blockers
     assert "neither the generation nor live has docs/none" in blocker
+    (blocker,) = engine.plan_put_back(DOCS, 1, asked("file:docs/a\\nb")).blockers
+    assert "bash takes it as $'docs/a\\nb'" in blocker

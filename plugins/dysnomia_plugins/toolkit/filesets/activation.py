@@ -87,7 +87,7 @@ def remove_links(layout: Layout) -> None:
 
 def collect(layout: Layout) -> None:
     """Delete every folder of files, then the folders above them that are empty. Raises PluginError."""
-    for root in reversed(layout.spec.roots):
+    for root in reversed(layout.roots):
         if root == ".":
             _empty_target(layout)
         else:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from dysnomia_plugins.base import Context, Draft, Dumped, Place, Purpose
 from dysnomia_plugins.errors import NothingKept, NotSafe
-from dysnomia_plugins.toolkit.filesets.places import Layout
+from dysnomia_plugins.toolkit.filesets.places import MOUNT_POINTS, Layout
 from dysnomia_plugins.toolkit.filesets.spec import SPEC_FILE
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT
 from dysnomia_plugins.toolkit.trees.dump import TICK, TreeDump
@@ -57,9 +57,10 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
         complete=True,
         surroundings={
             "target": layout.spec.target,
-            "roots": list(layout.spec.roots),
+            "roots": list(layout.roots),
             "owner": layout.spec.owner,
             "file system": layout.mount_of(layout.target).kind,
+            MOUNT_POINTS: sorted({layout.mount_of(root.path).point for root in roots}),
         },
         warnings=(*tree.warnings, *_changed_in_words(tree.changed, changed), *map(_mounted_in_words, mounted)),
         unchanged=tree.unchanged,

@@ -20,7 +20,7 @@ from dysnomia_plugins.toolkit.trees.compare import Found, compare, differs
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, index_of
 from dysnomia_plugins.toolkit.trees.extract import Extractor, Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member, kind_of
-from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
+from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of, root_of
 from dysnomia_plugins.toolkit.trees.plain_members import Ahead, PlainMembers
 from dysnomia_plugins.toolkit.trees.selected_members import Chosen
 from dysnomia_plugins.toolkit.trees.tarheader import BadArchive
@@ -45,9 +45,8 @@ class Loader:
     _extractors: dict[str, Extractor] = field(default_factory=dict)
     _bases: dict[str, Folder] = field(default_factory=dict)
     """The folders that are loaded into, each held by its descriptor until it is handed over."""
-    _roots: Sequence[RootAt] = ()
+    _base_by_root: dict[str, str] = field(default_factory=dict)
     """What may be loaded there; the mounts they are found by are those of when it began."""
-    _names_of_roots: frozenset[str] = frozenset()
     _done: int = 0
 
     def run(self, sections: Sequence[Section] | None) -> None:
@@ -130,9 +129,9 @@ class Loader:
         size = count = 0
         while (file := plain.next()) is not None:
             name = f"{file.folder}/{file.name}" if file.folder else file.name
-            if file.folder != folder or name in self._names_of_roots:
+            if file.folder != folder or name in self._base_by_root:
                 extractor = self._extractor(name, making)
-                folder = file.folder if name not in self._names_of_roots else None
+                folder = file.folder if name not in self._base_by_root else None
             extractor.extract_plain(file)
             size += len(file.data)
             count += 1
@@ -157,12 +156,11 @@ class Loader:
         return extractor
 
     def _base_of(self, name: str) -> str:
-        if not self._roots:
-            self._roots = tuple(self.layout.roots_at(self.place))
-            self._names_of_roots = frozenset(root.root for root in self._roots)
-        for root in self._roots:
-            if below(name, root.root):
-                return root.base
+        if not self._base_by_root:
+            self._base_by_root = {root.root: root.base for root in self.layout.roots_at(self.place)}
+        root = root_of(name, self._base_by_root)
+        if root is not None:
+            return self._base_by_root[root]
         raise BadArchive(
             f"the snapshot holds {name!r}, which .dysnomia-fileset does not name", "restore it as a copy, or name it"
         )

@@ -23,6 +23,9 @@ from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
 ONE_STEP = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "zfs", "bcachefs"})
 """File systems on which two folders are known to be exchanged in one step."""
 
+MOUNT_POINTS = "mount points"
+"""Among the surroundings of a snapshot: where what the roots were on was mounted."""
+
 
 class Layout:
     """The places of one fileset, on this machine as its mounts are now.
@@ -45,6 +48,11 @@ class Layout:
         """Every mount, as this process sees them."""
         return all_mounts()
 
+    @cached_property
+    def roots(self) -> tuple[str, ...]:
+        """``FilesetSpec.roots``, computed once."""
+        return self.spec.roots
+
     @property
     def live(self) -> Place:
         return Place(self.spec.target)
@@ -52,7 +60,7 @@ class Layout:
     def made(self, tag: str, purpose: Purpose) -> Place:
         """The place a job uses for a purpose."""
         name = f".dysnomia-{tag}-{purpose}"
-        first = self.spec.roots[0] if self.spec.roots else ""
+        first = self.roots[0] if self.roots else ""
         return Place(posixpath.join(self._base(first), name))
 
     def copy_in_the_making(self, place: Place, tag: str) -> str:
@@ -62,12 +70,12 @@ class Layout:
     def roots_at(self, place: Place) -> tuple[RootAt, ...]:
         """Every root at a place, whether it is there or not."""
         if place == self.live:
-            return tuple(RootAt(root, _joined(self.target, root), "") for root in self.spec.roots)
+            return tuple(RootAt(root, _joined(self.target, root), "") for root in self.roots)
         if not purpose_of(place):
-            return tuple(RootAt(root, _joined(place.name, root), "") for root in self.spec.roots)
+            return tuple(RootAt(root, _joined(place.name, root), "") for root in self.roots)
         name = posixpath.basename(place.name)
         roots: list[RootAt] = []
-        for root in self.spec.roots:
+        for root in self.roots:
             base = posixpath.join(self._base(root), name)
             roots.append(RootAt(root, _joined(base, root), base))
         return tuple(roots)

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH114
+# ruff: noqa: PTH112, PTH114
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """What a restore of a fileset would need and meet, without changing anything."""
 
@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
-from dysnomia_plugins.toolkit.filesets.places import ONE_STEP, Layout
+from dysnomia_plugins.toolkit.filesets.places import MOUNT_POINTS, ONE_STEP, Layout
 from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot, on_read_only
-from dysnomia_plugins.toolkit.trees.names import below
+from dysnomia_plugins.toolkit.trees.names import root_of
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
 
@@ -36,6 +36,7 @@ def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: 
     if replace and whole:
         needs.append((FOR_THE_GUARD, live, free_bytes(existing(str(ctx.staging)))))
     if replace:
+        findings += _not_mounted(ctx, layout, stored)
         findings += _in_the_way(layout, stored, paths)
     return Preflight(
         findings=tuple(findings),
@@ -56,15 +57,29 @@ def _always(ctx: Context, layout: Layout) -> Iterator[Finding]:
         yield Finding(Severity.NOTE, text)
 
 
+def _not_mounted(ctx: Context, layout: Layout, stored: Stored) -> Iterator[Finding]:
+    """A disk that is not mounted looks like state that is gone, and a restore would fill the one below it."""
+    surroundings = stored.metadata.surroundings if stored.metadata is not None else {}
+    mounted = {mount.point for mount in layout.mounts}
+    for point in surroundings.get(MOUNT_POINTS, ()) if ctx.made_here else ():
+        if point not in mounted:
+            below = layout.mount_of(point).point
+            text = f"nothing is mounted on {point}, where this was when it was snapshotted: mount that file system"
+            yield Finding(Severity.WARNING, f"{text}, or the restore would write to the one on {below}")
+
+
 def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterator[Finding]:
-    for root, path in zip(layout.spec.roots, paths, strict=True):
+    for root, path in zip(layout.roots, paths, strict=True):
         if os.path.islink(path):
             yield Finding(Severity.BLOCKER, f"{path} is a link: name the real folder in .dysnomia-fileset")
+        elif os.path.lexists(path) and not os.path.isdir(path):
+            yield Finding(Severity.BLOCKER, f"{path} is not a folder, and no guard could be made of it: move it away")
         elif not layout.swapped_inside(root):
             for point in layout.mounts_below(path):
                 yield Finding(Severity.BLOCKER, f"{point} is mounted inside {path}: unmount it first")
+    ours = frozenset(layout.roots)
     for root in _roots_of(stored):
-        if not any(below(root, ours) for ours in layout.spec.roots):
+        if root_of(root, ours) is None:
             text = f"the snapshot holds {root}, which .dysnomia-fileset does not name any more: restore it as a copy"
             yield Finding(Severity.BLOCKER, text, of_snapshot=True)
     for user in users_of(paths)[:10]:
@@ -84,7 +99,7 @@ def _roots_of(stored: Stored) -> Sequence[str]:
 
 
 def _swap(layout: Layout) -> str:
-    inside = [root for root in layout.spec.roots if layout.swapped_inside(root)]
+    inside = [root for root in layout.roots if layout.swapped_inside(root)]
     kinds = {layout.mount_of(root.path).kind for root in layout.roots_at(layout.live)}
     if inside:
         return (
@@ -96,8 +111,8 @@ def _swap(layout: Layout) -> str:
             f"on {', '.join(sorted(kinds - ONE_STEP))} folders cannot always be exchanged: they would be where that "
             "works, else their entries would be moved one by one"
         )
-    if len(layout.spec.roots) > 1:
-        return f"{len(layout.spec.roots)} folders would be exchanged, each in one step that cannot be seen half done"
+    if len(layout.roots) > 1:
+        return f"{len(layout.roots)} folders would be exchanged, each in one step that cannot be seen half done"
     return "the folder would be exchanged in one step that cannot be seen half done"
 
 

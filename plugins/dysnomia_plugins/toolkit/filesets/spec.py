@@ -65,7 +65,8 @@ def collapse(folders: Iterable[str]) -> tuple[str, ...]:
     """The folders that lie in no other of them, sorted as they are stored."""
     kept: list[str] = []
     for folder in sorted(set(folders), key=sort_key):
-        if not any(below(folder, other) for other in kept):
+        # All that lies in a folder comes right after it, so the last that was kept is the only one to look at.
+        if not kept or not below(folder, kept[-1]):
             kept.append(folder)
     return tuple(kept)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import stat
@@ -18,7 +19,7 @@ def remove_folder(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise PluginError(f"{path} could not be removed", f"{error.filename or ''} {error.strerror}") from error
+        raise PluginError(f"{path} could not be removed", why_not(error)) from error
 
 
 def remove_empty(path: str) -> None:
@@ -93,3 +94,9 @@ def _unlink_files(folder: int) -> list[str]:
             except FileNotFoundError:
                 pass
     return folders
+
+
+def why_not(error: OSError) -> str:
+    """What the system did not let root, or this user, remove, and what to look at."""
+    where = f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror}"
+    return f"{where}: is it immutable? see lsattr" if error.errno == errno.EPERM else where

@@ -16,7 +16,7 @@ from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as, actor_for
 from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, PRIVATE_FOLDER, Folder, current_umask, hand_over
-from dysnomia_plugins.toolkit.guarded.removal import remove_folder
+from dysnomia_plugins.toolkit.guarded.removal import remove_folder, why_not
 from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.toolkit.guarded.way import NOBODY, others_on_the_way
 from dysnomia_plugins.toolkit.repositories.places import let_in, make_wrapper, wrapper_made
@@ -177,7 +177,7 @@ def drop_named(ctx: Context, making: Place, place: Place, step: str) -> None:
                 if str(wrapper.identity(made)) not in noted:  # exchanged right before it was moved
                     wrapper.move(made, parent, name)
     except OSError as error:
-        raise PluginError(f"{place.name} could not be removed", f"{error.filename or ''} {error.strerror}") from error
+        raise PluginError(f"{place.name} could not be removed", why_not(error)) from error
     remove_folder(wrapper_made(making))
 
 

@@ -96,10 +96,11 @@ def swap_roots(roots: Sequence[RootSwap], journal: Journal) -> None:
     Raises PluginError with every root as it was, unless moving had begun: then ``recover`` finishes it."""
     journal.step(BEGUN, roots=[asdict(root) for root in roots])
     done: list[RootSwap] = []
+    phases = _phases(journal)
     try:
         for root in roots:
             done.append(root)
-            _swap_root(root, journal)
+            _swap_root(root, journal, phases.get(root.root))
     except OSError as error:
         moving = [data["root"] for name, data in journal.steps() if name == MOVE]
         if moving:
@@ -131,8 +132,9 @@ def recover_swap(journal: Journal) -> bool:
             for root in reversed(roots):
                 _revert(root, journal)
             return False
+        phases = _phases(journal)
         for root in roots:
-            _swap_root(root, journal)
+            _swap_root(root, journal, phases.get(root.root))
     except OSError as error:
         raise PluginError(
             f"the swap of an interrupted job could not be finished ({error.strerror}: {error.filename or ''})",
@@ -147,11 +149,17 @@ def _shows(root: RootSwap) -> bool:
     return not root.move and (root.old is not None or root.new is not None) and root.exchanged
 
 
-def _swap_root(root: RootSwap, journal: Journal) -> None:
-    """One root, from wherever it is. Raises OSError with this root as it was, or moving."""
-    moves = [str(data["phase"]) for name, data in journal.steps() if name == MOVE and data["root"] == root.root]
-    if root.move or moves:
-        _move(root, journal, moves[-1] if moves else "")
+def _phases(journal: Journal) -> dict[str, str]:
+    """How far the entries of each root were moved. Read once: a journal is long where roots are many."""
+    return {str(data["root"]): str(data["phase"]) for name, data in journal.steps() if name == MOVE}
+
+
+def _swap_root(root: RootSwap, journal: Journal, phase: str | None) -> None:
+    """One root, from wherever it is. Raises OSError with this root as it was, or moving.
+
+    ``phase``: how far its entries were moved; None where none was begun."""
+    if root.move or phase is not None:
+        _move(root, journal, phase or "")
         return
     if not root.exchanged:
         journal.step(EXCHANGE, root=root.root)

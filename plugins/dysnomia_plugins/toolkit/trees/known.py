@@ -19,7 +19,7 @@ from struct import Struct
 
 from dysnomia_plugins.base import Earlier
 from dysnomia_plugins.toolkit.trees.member import Kind
-from dysnomia_plugins.toolkit.trees.names import below, sort_key
+from dysnomia_plugins.toolkit.trees.names import root_of, sort_key
 from dysnomia_store.sink import ContentSink
 
 FILE_SYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "overlay"})
@@ -94,6 +94,7 @@ class Known:
     def __init__(self, earlier: Earlier, roots: Sequence[str]) -> None:
         self._earlier = earlier
         self._roots = roots
+        self._numbers = {root: number for number, root in enumerate(roots)}
         note = memoryview(earlier.note)
         after = earlier.note.find(b"\n") + 1
         keys = note[after:]  # of a million members it is large, and is not copied
@@ -159,8 +160,8 @@ class Known:
 
     def _place(self, name: str) -> _Place:
         """Sorts names as the walk gives them: by root, then depth first, names in a folder by their bytes."""
-        within = (number for number, root in enumerate(self._roots) if below(name, root))
-        return next(within, len(self._roots)), sort_key(name)
+        root = root_of(name, self._numbers)
+        return len(self._roots) if root is None else self._numbers[root], sort_key(name)
 
 
 def _matches(head: bytes, roots: Sequence[str], size: int, sections: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+from collections.abc import Container
 
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Place
@@ -37,6 +38,19 @@ def purpose_of(place: Place) -> str:
 def below(path: str, folder: str) -> bool:
     """Whether ``path`` is ``folder`` or lies in it."""
     return folder == "." or path == folder or path.startswith(folder + "/")
+
+
+def root_of(path: str, roots: Container[str]) -> str | None:
+    """Which of the roots, of which none lies in another, ``path`` is or lies in; None where it lies in none of them.
+
+    It looks at the folders above ``path``, not at each of the roots: of those there may be thousands."""
+    if "." in roots:
+        return "."
+    while path not in roots:
+        path, slash, _ = path.rpartition("/")
+        if not slash:
+            return None
+    return path
 
 
 def sort_key(path: str) -> tuple[bytes, ...]:

@@ -2,7 +2,8 @@
 
 Sources: POSIX.1-2017 ``pax``; GNU tar's manual, "Storing Sparse Files" (PAX format 1.0) and, for extended attributes,
 the records ``SCHILY.xattr.*`` that star began and GNU tar and libarchive read. A long name that is not UTF-8, which no
-pax record may hold, goes into a GNU ``L`` or ``K`` block.
+pax record may hold, goes into a GNU ``L`` or ``K`` block. Access control lists are there twice: exactly, among the
+extended attributes, which is what is read here; and as text, for tar, which takes them from nowhere else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 
+from dysnomia_plugins.toolkit.trees.access_lists import list_records
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 
 TAR_BLOCK = 512
@@ -74,6 +76,7 @@ def header(member: Member, extents: Extents | None = None) -> tuple[bytes, int]:
         if value > most:
             records.append((keyword, b"%d" % value))
     records += [(b"SCHILY.xattr." + _escaped(key), value) for key, value in member.xattrs]
+    records += list_records(member.xattrs)
     pax = _pax(records) if records else b""
     plain = _block(member, name, link, size, seconds)
     return long + pax + plain + table, size - len(table)

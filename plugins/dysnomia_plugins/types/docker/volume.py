@@ -181,11 +181,19 @@ class DockerVolume(FilesetState):
     # Snapshot.
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
-        """Containers that use the volume are read beside, paused or stopped, as ``volumeSnapshot`` says."""
+        """Containers that use the volume are read beside, paused or stopped, as ``volumeSnapshot`` says.
+
+        Raises PluginError."""
         if place != self.live(ctx.component):
             return super().dump(ctx, place, draft)
         docker, how = asked(ctx.component, ctx.runner), Settings.of(ctx.component).snapshot
-        with held(ctx, docker, Volume.of(docker, ctx.component.key.component), how):
+        volume = Volume.of(docker, ctx.component.key.component)
+        if not volume.exists:
+            raise PluginError(
+                f"{docker.title} has no volume {volume.name}",
+                f"restore a generation of it, or make it: {docker.program} volume create {volume.name}",
+            )
+        with held(ctx, docker, volume, how):
             return super().dump(ctx, place, draft)
 
     # Restore.

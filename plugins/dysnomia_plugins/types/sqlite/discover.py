@@ -23,6 +23,7 @@ PLACES = ("/var/lib/*", "/var/lib/*/*", "/srv/*", "/srv/*/*", "/opt/*", "/opt/*/
 LIMIT = 200
 """Databases told at most; folders looked into at most ten times as many."""
 _NOT_ALL = "which processes of other users have databases open cannot be seen without root"
+_OF_STORES = ("staging", "cache")
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/nix/", "/var/lib/dpkg/", "/var/lib/apt/", "/var/lib/rpm/", "/var/lib/docker/")
 
 
@@ -86,9 +87,12 @@ def _is_candidate(path: Path) -> bool:
 
 
 def _is_store(folder: Path) -> bool:
-    """Whether it is a snapshot store's: its cache, what it stages and what it compares are nobody's databases."""
+    """Whether it is a snapshot store's: its cache, what it stages and what it compares are nobody's databases.
+
+    One in which nothing was snapshotted yet has no generations, and is used from the first screen on."""
     try:
-        return (folder / "generations").is_dir() and ((folder / "staging").is_dir() or (folder / "cache").is_dir())
+        new = (folder / "store.json").is_file() and (folder / "jobs").is_dir()
+        return (new or (folder / "generations").is_dir()) and any((folder / name).is_dir() for name in _OF_STORES)
     except OSError:
         return False
 

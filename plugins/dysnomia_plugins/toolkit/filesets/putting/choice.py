@@ -71,7 +71,9 @@ class _Choice:
             return
         wanted, now = self._tree.section(name), _kind_in(self._live, name)
         if wanted is None and now is None:
-            raise NotFound(f"neither the generation nor live has {name}", "see the list of its sections")
+            # Lists show a line break as \\n: what was copied from one is another name.
+            typed = f" (if a list shows it so, bash takes it as $'{name}')" if "\\" in name else ""
+            raise NotFound(f"neither the generation nor live has {name}{typed}", "see the list of its sections")
         self._add_all([name])
         if wanted is not None and wanted.kind == Kind.FOLDER and now is not Kind.FOLDER:
             self._add_all(self._tree.below(name))

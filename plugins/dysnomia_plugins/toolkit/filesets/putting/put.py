@@ -53,13 +53,14 @@ def put_back(
         staging.make(stored)
         ctx.cancel.check()
         done = _Exchange(ctx, live, look, staging).run()
+        bases = list(staging.bases)  # where nothing was made, what was removed from live is in them all the same
     except BaseException:
         recover_put(ctx.journal, layout)
         staging.remove()
         raise
     finally:
         staging.close()
-    for base in dict.fromkeys(base for base, _ in staging.staged.values()):
+    for base in bases:
         layout.remove(base)
     return sorted(set(range(len(rows))) - done)
 
