@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -33,6 +35,15 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(5000, 10, 10)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_folders_stay() -> Iterator[None]:
+    """Tests let other users into their own folders, and touch no mode of those that they share with the machine."""
+    shared = (Path("/"), Path("/tmp"), Path.home())
+    before = [path.stat().st_mode for path in shared]
+    yield
+    assert [path.stat().st_mode for path in shared] == before
 
 
 class Descriptors:

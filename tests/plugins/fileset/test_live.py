@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from dysnomia_plugins.types.fileset import Fileset
 from tests.plugins.fileset.changes import ROOT
 from tests.plugins.fileset.tools import TarDraft, TarStored, dump_to_tar, load_beside, make_context
 from tests.plugins.fileset.world import fileset_component, tree
+from tests.plugins.other_user import passable
 from tests.waiting import wait_until
 
 BIG = 3 << 20
@@ -299,11 +299,8 @@ def test_a_disk_that_cannot_be_read_fails_and_names_the_file(
 def test_what_may_not_be_read_fails_and_is_named(component: Component, tmp_path: Path) -> None:
     """A snapshot that lacks a file is none."""
     (tmp_path / "srv" / "data" / "b").chmod(0)
-    temporary = Path(tempfile.gettempdir())
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder == temporary:
-            break
-        folder.chmod(0o755)
+    tmp_path.chmod(0o755)
+    passable(tmp_path)
     pid = os.fork()
     if pid == 0:
         status = 1

@@ -22,6 +22,7 @@ from tests.plugins.fileset.changes import ROOT
 from tests.plugins.fileset.test_put_back import Site
 from tests.plugins.fileset.tools import dump_to_tar, make_context
 from tests.plugins.fileset.world import FilesetWorld, fileset_component
+from tests.plugins.other_user import passable
 from tests.waiting import wait_until
 
 ASKED = ("folder:data/sub", "file:data/notes.txt", "file:data/empty", "folder:data/came", "file:data/first name")
@@ -166,8 +167,7 @@ def test_under_load_no_write_is_lost(world: FilesetWorld, tmp_path: Path) -> Non
 def test_one_who_is_not_root_puts_back_what_is_theirs(tmp_path: Path) -> None:
     """Owners they cannot set are theirs, and the plan says so; what they may not write is named."""
     tmp_path.chmod(0o755)
-    for above in tmp_path.parents[:3]:
-        above.chmod(0o755)
+    passable(tmp_path)
     component = fileset_component(tmp_path / "component", tmp_path / "srv", "mkdir data\n")
     live = tmp_path / "srv" / "data"
     (live / "closed").mkdir(parents=True)

@@ -19,6 +19,7 @@ from dysnomia_store.model import CheckResult
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.driver import Driver, with_properties
+from tests.plugins.other_user import passable
 from tests.plugins.subversion.changes import ENVIRONMENT, mucc, number_of, run, svn, url_of
 from tests.plugins.subversion.world import SubversionWorld
 
@@ -105,8 +106,7 @@ def test_what_is_activated_in_a_folder_of_others_is_theirs_and_can_be_used(
 ) -> None:
     nobody = pwd.getpwnam("nobody")
     world.folder.chmod(0o755)
-    for path in (world.folder, *world.folder.parents):
-        path.chmod(path.stat().st_mode | 0o011)
+    passable(world.folder / "x")
     world.base.mkdir()
     os.chown(world.base, nobody.pw_uid, nobody.pw_gid)
     driver.activity("activate")
@@ -120,8 +120,7 @@ def test_what_is_activated_in_a_folder_of_others_is_theirs_and_can_be_used(
 def test_what_is_restored_belongs_to_whom_it_belonged_to(world: SubversionWorld, driver: Driver) -> None:
     nobody = pwd.getpwnam("nobody")
     world.folder.chmod(0o755)
-    for path in (world.folder, *world.folder.parents):
-        path.chmod(path.stat().st_mode | 0o011)
+    passable(world.folder / "x")
     world.seed()
     give(world.live, nobody.pw_uid, 1)
     (world.live / "db").chmod(0o2770)
@@ -139,8 +138,7 @@ def test_what_is_restored_belongs_to_whom_it_belonged_to(world: SubversionWorld,
 @as_root
 def test_what_was_collected_comes_back_to_whom_it_belonged(world: SubversionWorld, driver: Driver) -> None:
     nobody = pwd.getpwnam("nobody")
-    for path in (world.folder, *world.folder.parents):
-        path.chmod(path.stat().st_mode | 0o011)
+    passable(world.folder / "x")
     driver.activity("activate")
     give(world.live, nobody.pw_uid, 1)
     number = driver.snapshot().generation.number

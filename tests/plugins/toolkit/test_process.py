@@ -23,6 +23,7 @@ from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed, ToolM
 from dysnomia_plugins.toolkit.output import Keeper, LineSplitter
 from dysnomia_plugins.toolkit.process import ProcessRunner, TimedOut
 from tests.e2e.pseudo import pseudo_terminal
+from tests.plugins.other_user import passable
 from tests.waiting import wait_until
 
 PYTHON = sys.executable
@@ -191,9 +192,7 @@ def test_children_die_with_their_parent(tmp_path: Path) -> None:
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     pid.touch()
     pid.chmod(0o666)
-    for folder in list(tmp_path.parents)[:3]:
-        if folder != Path("/tmp") and folder.owner() == pwd.getpwuid(os.geteuid()).pw_name:
-            folder.chmod(folder.stat().st_mode | 0o011)
+    passable(tmp_path)
     code = (
         "from dysnomia_plugins.toolkit.process import ProcessRunner;"
         f"ProcessRunner().run(['sh','-c','echo $$ > {pid}; exec sleep 600'], user={user!r})"
