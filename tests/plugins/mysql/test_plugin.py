@@ -303,3 +303,51 @@ def test_a_default_takes_its_numbers_from_the_sequence_beside_it(bare: Bare, mar
     restore(bare, stored, "5")
     mariadb.sql("INSERT INTO n (v) VALUES ('b')", "orders")
     assert bare.dump().digest != stored.digest
+
+
+ALL_ROUTINES = "SELECT ON mysql.proc"
+
+
+@pytest.mark.parametrize(
+    ("rights", "unseen"),
+    [
+        (("SELECT, SHOW VIEW, EVENT, LOCK TABLES ON orders.*", ALL_ROUTINES), "triggers"),
+        (("SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES ON orders.*",), "procedures and functions"),
+        (("SELECT, TRIGGER ON orders.t", ALL_ROUTINES), "tables and triggers"),
+        (("EVENT ON orders.*",), "tables and triggers and procedures and functions"),
+        (("SELECT, SHOW VIEW, TRIGGER, EVENT ON `order_`.*", ALL_ROUTINES), ""),
+        (("SELECT, SHOW VIEW, TRIGGER, EVENT ON *.*",), ""),
+        (("ALL ON orders.*", ALL_ROUTINES), ""),
+    ],
+)
+def test_what_an_account_is_not_shown_is_missing_from_no_snapshot(
+    bare: Bare, mariadb: MariadbServer, rights: tuple[str, ...], unseen: str
+) -> None:
+    """mariadb-dump ends well for an account to which the server shows no triggers or no routines."""
+    seed(mariadb)
+    mariadb.sql("CREATE PROCEDURE p() SELECT 1; CREATE FUNCTION f() RETURNS int RETURN 1", "orders")
+    whole = bare.dump().digest
+    mariadb.sql("CREATE USER dumper@localhost IDENTIFIED BY 'x'")
+    for right in rights:
+        mariadb.sql(f"GRANT {right} TO dumper@localhost")
+    dumper = with_properties(bare, mysqlUsername="dumper", mysqlPassword="x")
+    if not unseen:
+        assert dumper.dump().digest == whole
+        return
+    with pytest.raises(NotSafe, match=f"is not shown all {unseen} of orders") as caught:
+        dumper.dump()
+    assert "TO `dumper`@`localhost`" in caught.value.hint
+    for statement in caught.value.hint.split("; "):
+        mariadb.sql(statement)
+    assert dumper.dump().digest == whole
+
+
+def test_rights_that_come_with_a_role_are_rights(bare: Bare, mariadb: MariadbServer) -> None:
+    seed(mariadb)
+    mariadb.sql(
+        "CREATE ROLE clerks; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON orders.* TO clerks;"
+        " GRANT SELECT ON mysql.proc TO clerks; CREATE USER dumper@localhost IDENTIFIED BY 'x';"
+        " GRANT clerks TO dumper@localhost; SET DEFAULT ROLE clerks FOR dumper@localhost"
+    )
+    whole = bare.dump().digest
+    assert with_properties(bare, mysqlUsername="dumper", mysqlPassword="x").dump().digest == whole
