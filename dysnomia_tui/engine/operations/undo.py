@@ -192,7 +192,8 @@ def _warnings(board: JobBoard, view: JobView, before: _Before, preflight: Prefli
     warnings = [*_others(board, view), since] if alone else []
     guard = before.guard
     if guard is not None and guard.metadata is not None and preflight.live_bytes is not None:
-        warnings.append(f"live holds about {preflight.live_bytes:,} bytes, the guard {guard.metadata.content_size:,}")
+        size = guard.metadata.content_size
+        warnings.append(f"live takes about {preflight.live_bytes:,} bytes where it is, the dump of the guard {size:,}")
     replaced_since = [one for one in before.later if one.reason is Reason.RESTORE]
     if replaced_since:
         by = ", ".join(f"job {one.job}" if one.job else f"generation {one.number}" for one in replaced_since)

@@ -179,7 +179,9 @@ def _quoted(value: str) -> str:
 
 _ERROR = re.compile(r"ERROR (\d+)(?: \(\w+\))?(?: at line \d+)?: (.*)")
 _GOT_ERROR = re.compile(r"Got error: (\d+): (.*)")
-_DOWN = {1040, 1053, 1226, 2002, 2003, 2005, 2006, 2012, 2013, 2026, 4031}
+_FULL = {1040, 1226}
+"""Too many connections, or an account at one of its limits."""
+_DOWN = {1053, 2002, 2003, 2005, 2006, 2012, 2013, 2026, 4031}
 _KEPT_OUT = {1044, 1045, 1129, 1130, 1251, 1524, 1698, 1862, 2059, 4151}
 
 
@@ -191,6 +193,10 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
     code, reason = int(match[1]), match[2].strip()
     if (code in (2012, 2013) and "handshake" in reason) or "reading initial communication" in reason:
         return ServerDown(f"the server at {server} is not answering", "is it stopped, or overloaded?")
+    if code in _FULL:
+        return ServerDown(
+            f"the server at {server} takes no more now ({reason})", "wait, or raise the limit of the server or account"
+        )
     if code in _DOWN:
         return ServerDown(f"the server at {server} is not there, or went away ({reason})", "is it running?")
     if code in _KEPT_OUT:
