@@ -123,15 +123,20 @@ def test_live_is_altered_and_what_it_has_more_stays(servers: Servers, tmp_path: 
     )
     changed = shown(one)
     bench = driver.bench()
-    assert any("app@localhost" in line and "password differs" in line for line in driver.preflight(number).changes)
+    (altered,) = (line for line in driver.preflight(number).changes if line.startswith("alter account app@localhost"))
+    assert "password differs" in altered
+    assert "tls NONE -> " in altered
+    assert "[" not in altered
     restored = activities.restore(bench, number)
     assert shown(one) == wanted
     assert restored.whole
     driver.undo(bench.job)
     assert shown(one) == changed
-    one.sql("CREATE USER newcomer IDENTIFIED BY 'x'")
+    one.sql("CREATE USER newcomer IDENTIFIED BY 'x'; GRANT staff TO newcomer; GRANT SELECT ON shop.* TO newcomer")
     warned = [found.text for found in driver.preflight(number).findings]
-    assert "live has accounts that the snapshot has not, and they stay: newcomer %" in warned
+    assert "live has accounts that the snapshot has not, and they stay: newcomer@%" in warned
+    assert "live has memberships that the snapshot has not, and they stay: newcomer@% in staff" in warned
+    assert "live has privileges that the snapshot has not, and they stay: SELECT on shop.* to newcomer@%" in warned
     driver.restore(number)
     assert [line for line in shown(one) if "newcomer" not in line] == wanted
     assert [line for line in shown(one) if "newcomer" in line]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -303,3 +304,90 @@ def test_a_default_takes_its_numbers_from_the_sequence_beside_it(bare: Bare, mar
     restore(bare, stored, "5")
     mariadb.sql("INSERT INTO n (v) VALUES ('b')", "orders")
     assert bare.dump().digest != stored.digest
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "[mysqldump]\nignore-table=orders.w",
+        "[mariadb-dump]\nno-create-info\nskip-tz-utc",
+        "[mysqldump]\nsystem=users\nreplace\nwhere=id<5",
+        "[mysqldump]\nresult-file=/nonexistent/file\nxml",
+        "[mysql]\nxml\ntee=/nonexistent/file\ndatabase=mysql",
+        "[client]\nloose-ssl=0\ninit-command=SET sql_select_limit = 1",
+        "[client-mariadb]\ndefault-character-set=latin1",
+    ],
+)
+def test_an_option_file_says_how_the_server_is_reached_and_nothing_of_the_dump(
+    bare: Bare, mariadb: MariadbServer, tmp_path: Path, lines: str
+) -> None:
+    """One's own ``~/.my.cnf`` may be written for other dumps: a view that it ignores was missing, all green."""
+    seed(mariadb)
+    whole = bare.dump().digest
+    mariadb.sql("CREATE USER boss@localhost IDENTIFIED BY 'se cr#t'; GRANT ALL ON *.* TO boss@localhost")
+    file = tmp_path / "my.cnf"
+    socket = mariadb.properties["mysqlSocket"]
+    file.write_text(f"[client]\nuser=boss\npassword='se cr#t'\nsocket={socket}\n{lines}\n")
+    file.chmod(0o600)
+    bare.component = replace(bare.component, properties={"mysqlDefaultsFile": str(file)})
+    stored = bare.dump()
+    assert stored.digest == whole
+    mariadb.sql("DELETE FROM t", "orders")
+    restore(bare, stored)
+    assert bare.dump().digest == whole
+
+
+def test_an_option_file_that_is_none_is_named(bare: Bare, tmp_path: Path) -> None:
+    file = tmp_path / "my.cnf"
+    file.write_text("user=boss\n")
+    file.chmod(0o600)
+    with pytest.raises(PluginError, match=rf"option file {file} cannot be read .*without preceding group"):
+        with_properties(bare, mysqlDefaultsFile=str(file)).dump()
+
+
+ALL_ROUTINES = "SELECT ON mysql.proc"
+
+
+@pytest.mark.parametrize(
+    ("rights", "unseen"),
+    [
+        (("SELECT, SHOW VIEW, EVENT, LOCK TABLES ON orders.*", ALL_ROUTINES), "triggers"),
+        (("SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES ON orders.*",), "procedures and functions"),
+        (("SELECT, TRIGGER ON orders.t", ALL_ROUTINES), "tables and triggers"),
+        (("EVENT ON orders.*",), "tables and triggers and procedures and functions"),
+        (("SELECT, SHOW VIEW, TRIGGER, EVENT ON `order_`.*", ALL_ROUTINES), ""),
+        (("SELECT, SHOW VIEW, TRIGGER, EVENT ON *.*",), ""),
+        (("ALL ON orders.*", ALL_ROUTINES), ""),
+    ],
+)
+def test_what_an_account_is_not_shown_is_missing_from_no_snapshot(
+    bare: Bare, mariadb: MariadbServer, rights: tuple[str, ...], unseen: str
+) -> None:
+    """mariadb-dump ends well for an account to which the server shows no triggers or no routines."""
+    seed(mariadb)
+    mariadb.sql("CREATE PROCEDURE p() SELECT 1; CREATE FUNCTION f() RETURNS int RETURN 1", "orders")
+    whole = bare.dump().digest
+    mariadb.sql("CREATE USER dumper@localhost IDENTIFIED BY 'x'")
+    for right in rights:
+        mariadb.sql(f"GRANT {right} TO dumper@localhost")
+    dumper = with_properties(bare, mysqlUsername="dumper", mysqlPassword="x")
+    if not unseen:
+        assert dumper.dump().digest == whole
+        return
+    with pytest.raises(NotSafe, match=f"is not shown all {unseen} of orders") as caught:
+        dumper.dump()
+    assert "TO `dumper`@`localhost`" in caught.value.hint
+    for statement in caught.value.hint.split("; "):
+        mariadb.sql(statement)
+    assert dumper.dump().digest == whole
+
+
+def test_rights_that_come_with_a_role_are_rights(bare: Bare, mariadb: MariadbServer) -> None:
+    seed(mariadb)
+    mariadb.sql(
+        "CREATE ROLE clerks; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON orders.* TO clerks;"
+        " GRANT SELECT ON mysql.proc TO clerks; CREATE USER dumper@localhost IDENTIFIED BY 'x';"
+        " GRANT clerks TO dumper@localhost; SET DEFAULT ROLE clerks FOR dumper@localhost"
+    )
+    whole = bare.dump().digest
+    assert with_properties(bare, mysqlUsername="dumper", mysqlPassword="x").dump().digest == whole

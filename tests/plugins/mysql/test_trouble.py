@@ -86,6 +86,15 @@ def test_wrong_credentials_are_said_without_the_password(bare: Bare) -> None:
     assert not bare.plugin.probe(bare.component, ProcessRunner()).up
 
 
+def test_an_account_at_its_limit_is_not_said_to_be_a_server_that_is_down(bare: Bare, mariadb: MariadbServer) -> None:
+    mariadb.sql("CREATE USER boss@localhost IDENTIFIED BY 'x' WITH MAX_QUERIES_PER_HOUR 2")
+    mariadb.sql("GRANT ALL ON *.* TO boss@localhost")
+    with_properties(bare, mysqlUsername="boss", mysqlPassword="x")
+    with pytest.raises(ServerDown, match=r"takes no more now .*max_queries_per_hour") as caught:
+        bare.dump()
+    assert "limit of the server or account" in caught.value.hint
+
+
 # --- servers and programs that die -----------------------------------------------------------------------
 
 

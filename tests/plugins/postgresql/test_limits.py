@@ -266,3 +266,32 @@ def test_a_dump_of_a_newer_server_is_loaded_into_an_older_one(
         postgres.sql("DELETE FROM t", "orders")
         restore(bare, stored)
         assert postgres.sql("SELECT count(*) FROM t", "orders") == "1000"
+
+
+def test_what_only_a_superuser_is_shown_is_missing_from_no_snapshot_unsaid(
+    bare: Bare, postgres: PostgresServer
+) -> None:
+    """pg_dump leaves it out, and ends well."""
+    postgres.sql("CREATE ROLE dysnomia_owner LOGIN CREATEDB; CREATE ROLE dysnomia_reader")
+    postgres.sql("CREATE DATABASE orders OWNER dysnomia_owner")
+    postgres.sql(
+        """CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;
+        GRANT USAGE ON FOREIGN SERVER s TO dysnomia_owner; ALTER SERVER s OWNER TO dysnomia_owner;
+        CREATE USER MAPPING FOR dysnomia_reader SERVER s OPTIONS (password 'secret');
+        CREATE USER MAPPING FOR dysnomia_owner SERVER s OPTIONS (password 'shown');
+        CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (password 'shown too')""",
+        "orders",
+    )
+    postgres.sql("CREATE SUBSCRIPTION subscribed CONNECTION 'dbname=x' PUBLICATION x WITH (connect = false)", "orders")
+    try:
+        assert dumped(bare, "whole")[1] == ""
+        with_properties(bare, postgresqlUsername="dysnomia_owner")
+        stored, warnings = dumped(bare, "less")
+        assert warnings.startswith(
+            "not in this snapshot, since only a superuser is shown it: the options of the user mapping for"
+            " dysnomia_reader on server s, the subscription subscribed: configure one"
+        )
+        assert "how orders subscribes (subscribed), so the guard would lack that" in blockers(bare, stored)
+    finally:
+        postgres.sql("ALTER SUBSCRIPTION subscribed SET (slot_name = NONE)", "orders")
+        postgres.sql("DROP SUBSCRIPTION subscribed", "orders")

@@ -189,3 +189,59 @@ def test_the_shell_has_no_secret_in_its_arguments(bare: Bare, postgres: Postgres
     )
     assert done.stdout == b"1000\n"
     assert shutil.which(argv[0]) is not None
+
+
+def test_a_database_that_lets_nobody_connect_is_not_replaced(bare: Bare, postgres: PostgresServer) -> None:
+    """Its guard could not be dumped, and clients who were kept out would get in."""
+    seed(postgres)
+    stored = bare.dump()
+    postgres.sql("ALTER DATABASE orders ALLOW_CONNECTIONS false")
+    found = bare.plugin.preflight(bare.context(), stored, replace=True)
+    blockers = [one.text for one in found.findings if one.severity is Severity.BLOCKER]
+    assert len(blockers) == 1
+    assert "orders lets nobody connect" in blockers[0]
+    with pytest.raises(PluginError, match="not currently accepting") as caught:
+        bare.dump()
+    assert "ALLOW_CONNECTIONS true" in caught.value.hint
+    copy = bare.plugin.preflight(bare.context(), stored, replace=False)
+    assert not any(one.severity is Severity.BLOCKER for one in copy.findings)
+
+
+def test_what_an_interrupted_drop_left_is_not_replaced(bare: Bare, postgres: PostgresServer) -> None:
+    """PostgreSQL marks it, and renames it no more: the restore failed after all was loaded."""
+    seed(postgres)
+    stored = bare.dump()
+    if int(postgres.sql("SHOW server_version_num")) < 150004:
+        pytest.skip("older servers mark no such database")
+    postgres.sql("UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'orders'")
+    found = bare.plugin.preflight(bare.context(), stored, replace=True)
+    blockers = [one.text for one in found.findings if one.severity is Severity.BLOCKER]
+    assert len(blockers) == 1
+    assert "orders is what an interrupted DROP DATABASE left" in blockers[0]
+    with pytest.raises(PluginError, match="invalid database") as caught:
+        bare.dump()
+    assert "drop it, then restore" in caught.value.hint
+    postgres.sql("DROP DATABASE orders")
+    restore(bare, stored)
+    assert bare.dump().digest == stored.digest
+
+
+def test_a_plan_says_where_live_is_of_another_kind_than_what_was_dumped(bare: Bare, postgres: PostgresServer) -> None:
+    """Dropped and made again by hand, with less than it had."""
+    seed(postgres)
+    postgres.sql("ALTER DATABASE orders SET work_mem = '7MB'; COMMENT ON DATABASE orders IS 'ours'")
+    stored = bare.dump()
+
+    def findings(severity: Severity) -> list[str]:
+        found = bare.plugin.preflight(bare.context(), stored, replace=True)
+        return [one.text for one in found.findings if one.severity is severity]
+
+    assert not any("live has" in text for text in findings(Severity.NOTE))
+    assert findings(Severity.WARNING) == []
+    postgres.drop("orders")
+    postgres.sql("CREATE DATABASE orders TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    assert "the database keeps what live has of settings, comment: when it was dumped, that was otherwise" in findings(
+        Severity.NOTE
+    )
+    (warning,) = findings(Severity.WARNING)
+    assert warning.startswith("live is a database of LATIN1 C, and the snapshot was of UTF8 C")

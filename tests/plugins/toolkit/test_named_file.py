@@ -10,6 +10,8 @@ import pytest
 
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.named_file import MOST, read_secret, reader_of, require_obeyed_file
+from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.types.mysql.client import Client as MysqlClient
 from dysnomia_plugins.types.mysql.server import Server as MysqlServer
 from dysnomia_plugins.types.postgresql.discover import _folder_in_lock_file
 from dysnomia_plugins.types.postgresql.server import Server as PostgresServer
@@ -45,8 +47,9 @@ def _postgres(path: Path) -> object:
 
 
 def _mysql(path: Path) -> object:
-    with MysqlServer.from_properties({"mysqlDefaultsFile": str(path)}).option_file() as descriptor:
-        return descriptor
+    server = MysqlServer.from_properties({"mysqlDefaultsFile": str(path)})
+    with MysqlClient(server, ProcessRunner()).option_file() as given:
+        return given
 
 
 def _programs(path: Path) -> object:

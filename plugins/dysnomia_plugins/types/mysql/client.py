@@ -14,7 +14,7 @@ from dysnomia_plugins.base import Context, Runner
 from dysnomia_plugins.errors import NotSafe, ToolMissing
 from dysnomia_plugins.toolkit.servers import explained
 from dysnomia_plugins.toolkit.sqldump.names import encode
-from dysnomia_plugins.types.mysql import session
+from dysnomia_plugins.types.mysql import defaults, session
 from dysnomia_plugins.types.mysql.contained import resolved
 from dysnomia_plugins.types.mysql.names import KEPT, identifier, literal
 from dysnomia_plugins.types.mysql.server import CONNECT_TIMEOUT, Given, Server, explain
@@ -181,7 +181,8 @@ class Client:
         if self.server.inside:
             yield self.server.options_inside(self._connect_timeout, dumping)
             return
-        with self.server.option_file(self._connect_timeout, dumping or "") as descriptor:
+        named = self._named_for_client if dumping is None else self._named_for_dumper
+        with self.server.option_file(self._connect_timeout, dumping or "", named) as descriptor:
             yield Given([descriptor], [f"--defaults-file=/dev/fd/{descriptor}"], {})
 
     @contextmanager
@@ -239,24 +240,28 @@ class Client:
         values = {"user": self.server.user, **self.server.address}
         password = self.server.password
         if self.server.defaults_file:
-            named = self._named_defaults()
-            password = password or named.pop("password", "")
+            named = {name: value for name, value in self._named_for_dumper if value is not None}
+            password = password or named.get("password", "")
             ours = {name: value for name, value in values.items() if value}
             values = {name: named[name] for name in _ADDRESS if name in named} | ours
         values.pop("protocol", None)  # the dump program takes that from the option file
         string = session.connection_string(values, session.DUMPING)
         return string, {"MYSQL_PWD": password} if password else {}
 
-    def _named_defaults(self) -> dict[str, str]:
-        """What the operator's own option file says of the server."""
-        printer = program(("my_print_defaults",), self.path)
-        with self.option_file() as given:
-            output = self.runner.run(
-                [printer, *given.words, "client", "client-server", "client-mariadb", "mysqldump", "mariadb-dump"],
-                pass_fds=given.fds,
-            ).stdout.decode("utf-8", "surrogateescape")
-        pairs = (line.removeprefix("--").partition("=") for line in output.split("\n"))
-        return {name.replace("_", "-"): value for name, _, value in pairs}
+    @cached_property
+    def _named_for_client(self) -> defaults.Options:
+        return self._named(defaults.CLIENT_GROUPS)
+
+    @cached_property
+    def _named_for_dumper(self) -> defaults.Options:
+        return self._named(defaults.DUMPER_GROUPS)
+
+    def _named(self, groups: tuple[str, ...]) -> defaults.Options:
+        """What the operator's own option file says of the server. Raises NotSafe."""
+        file = self.server.defaults_file
+        if not file:
+            return ()
+        return defaults.connection_options(self.runner, program(("my_print_defaults",), self.path), file, groups)
 
     def _refuse_cut(self) -> None:
         """Raises NotSafe where a session with the server's defaults would not see all rows."""

@@ -56,6 +56,7 @@ from dysnomia_plugins.types.mysql.kept_events import EVENTS, keep, kept, woven
 from dysnomia_plugins.types.mysql.names import KEPT, MAX_CHARACTERS, check_database
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, without_host
 from dysnomia_plugins.types.mysql.server import Server, error_code
+from dysnomia_plugins.types.mysql.unseen import refuse_unseen
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
@@ -171,6 +172,7 @@ class MysqlDatabase(SqlDatabase):
         if looked.around is None:
             raise PluginError(f"there is no database {place.name} at {client.server}", "activate it first")
         views_and_routines.refuse_endless(place.name, looked.endless)
+        refuse_unseen(client, place.name, looked.own_rights)
         notes = kept(client, place.name)
         text = notes.get(EVENTS)
         options = [*DUMP_OPTIONS, *self._options(client, place, looked, bool(notes), text is not None)]

@@ -22,8 +22,8 @@ from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, WrongCredentials
 from dysnomia_plugins.interface.context import single
 from dysnomia_plugins.toolkit.containers.engine import Reference
-from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import namesake
+from dysnomia_plugins.types.mysql.defaults import Options
 
 if TYPE_CHECKING:
     from dysnomia_plugins.toolkit.containers.reach import Reached
@@ -120,11 +120,10 @@ class Server:
             return {"host": self.host, "port": self.port, "protocol": "tcp"}
         return {"socket": self.socket, "protocol": "socket"} if self.socket else {}
 
-    def options(self, connect_timeout: int = CONNECT_TIMEOUT, dumping: str = "") -> str:
-        """The option file; ``dumping`` is the connection string of the dump program. Raises NotSafe where a value
-        cannot stand in one."""
-        lines = [f"!include {_line(self.defaults_file)}"] if self.defaults_file else []
-        lines.append("[client]")
+    def options(self, connect_timeout: int = CONNECT_TIMEOUT, dumping: str = "", named: Options = ()) -> str:
+        """The option file; ``dumping`` is the connection string of the dump program, ``named`` what the operator's own
+        file says of the connection. Raises NotSafe where a value cannot stand in one."""
+        lines = ["[client]", *(name if value is None else f"{name}={_quoted(value)}" for name, value in named)]
         values = {"user": self.user, "password": self.password, **self.address}
         lines += [f"{name}={_quoted(value)}" for name, value in values.items() if value]
         # No server is to ask the client for a file of this machine.
@@ -144,18 +143,16 @@ class Server:
         return Given([], words, {"MYSQL_PWD": self.password} if self.password else {})
 
     @contextmanager
-    def option_file(self, connect_timeout: int = CONNECT_TIMEOUT, dumping: str = "") -> Iterator[int]:
-        """A descriptor of the option file, to be passed to a client program. It is in memory, and nobody else's.
-
-        Raises NotSafe where it names one that others may write: an option file can have a client load a library."""
-        if self.defaults_file:
-            require_obeyed_file(self.defaults_file, "mysqlDefaultsFile")
+    def option_file(
+        self, connect_timeout: int = CONNECT_TIMEOUT, dumping: str = "", named: Options = ()
+    ) -> Iterator[int]:
+        """A descriptor of the option file, to be passed to a client program. It is in memory, and nobody else's."""
         descriptor = os.memfd_create("options")
         try:
             os.fchmod(descriptor, 0o400)
             if self.os_user:
                 os.fchown(descriptor, pwd.getpwnam(self.os_user).pw_uid, -1)
-            os.write(descriptor, self.options(connect_timeout, dumping).encode("utf-8", "surrogateescape"))
+            os.write(descriptor, self.options(connect_timeout, dumping, named).encode("utf-8", "surrogateescape"))
             yield descriptor
         finally:
             os.close(descriptor)
@@ -182,7 +179,9 @@ def _quoted(value: str) -> str:
 
 _ERROR = re.compile(r"ERROR (\d+)(?: \(\w+\))?(?: at line \d+)?: (.*)")
 _GOT_ERROR = re.compile(r"Got error: (\d+): (.*)")
-_DOWN = {1040, 1053, 1226, 2002, 2003, 2005, 2006, 2012, 2013, 2026, 4031}
+_FULL = {1040, 1226}
+"""Too many connections, or an account at one of its limits."""
+_DOWN = {1053, 2002, 2003, 2005, 2006, 2012, 2013, 2026, 4031}
 _KEPT_OUT = {1044, 1045, 1129, 1130, 1251, 1524, 1698, 1862, 2059, 4151}
 
 
@@ -194,6 +193,10 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
     code, reason = int(match[1]), match[2].strip()
     if (code in (2012, 2013) and "handshake" in reason) or "reading initial communication" in reason:
         return ServerDown(f"the server at {server} is not answering", "is it stopped, or overloaded?")
+    if code in _FULL:
+        return ServerDown(
+            f"the server at {server} takes no more now ({reason})", "wait, or raise the limit of the server or account"
+        )
     if code in _DOWN:
         return ServerDown(f"the server at {server} is not there, or went away ({reason})", "is it running?")
     if code in _KEPT_OUT:

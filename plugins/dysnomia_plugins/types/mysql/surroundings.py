@@ -11,6 +11,7 @@ from typing import Any
 
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.names import KEPT, identifier, literal
+from dysnomia_plugins.types.mysql.unseen import OWN_RIGHTS
 
 Surroundings = Mapping[str, Any]
 
@@ -35,6 +36,8 @@ class Looked:
     """Views that do not work: a table, a column or a function is gone. The server tells no column of such a view."""
     now: str = ""
     """The server's time."""
+    own_rights: tuple[str, ...] = ()
+    """What ``unseen.OWN_RIGHTS`` gave."""
 
 
 def look(client: Client, database: str) -> Looked:
@@ -57,6 +60,7 @@ def look(client: Client, database: str) -> Looked:
         f" WHERE table_schema = {name} AND table_type = 'BASE TABLE' AND table_name <> {literal(KEPT)}",
         versioned="SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.tables"
         f" WHERE table_schema = {name} AND table_type = 'SYSTEM VERSIONED'",
+        right=OWN_RIGHTS,
     )
     client.note_version(answers["version"][0][0])
     around = None
@@ -69,7 +73,15 @@ def look(client: Client, database: str) -> Looked:
     broken = tuple(view for view in views if view not in known)
     estimates = {str(table): int(rows or 0) for table, rows in answers["estimate"]}
     return Looked(
-        around, events, engines, floats, bool(answers["versioned"][0][0]), estimates, broken, answers["version"][0][1]
+        around,
+        events,
+        engines,
+        floats,
+        bool(answers["versioned"][0][0]),
+        estimates,
+        broken,
+        answers["version"][0][1],
+        tuple(str(right) for (right,) in answers["right"]),
     )
 
 

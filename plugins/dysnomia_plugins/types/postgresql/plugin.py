@@ -243,6 +243,11 @@ class PostgresqlDatabase(SqlDatabase):
             from dysnomia_plugins.types.postgresql.preflight import reordered
 
             yield reordered(inside.reordered)
+        if inside.unseen:
+            yield (
+                f"not in this snapshot, since only a superuser is shown it: {', '.join(inside.unseen)}: configure one"
+                " (postgresqlUsername) for a whole one"
+            )
         if needs is not None:
             from dysnomia_plugins.types.postgresql.rights import beyond
 

@@ -11,6 +11,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.findings import free_bytes, of_snapshot
 from dysnomia_plugins.types.postgresql import rights, untrusted
 from dysnomia_plugins.types.postgresql.client import Client
+from dysnomia_plugins.types.postgresql.differing import differing
 from dysnomia_plugins.types.postgresql.names import check_database, literal
 from dysnomia_plugins.types.postgresql.needs import Needs, needs_of
 from dysnomia_plugins.types.postgresql.surroundings import REORDERED, Surroundings, read
@@ -27,7 +28,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
         check_database(live)
         facts = _facts(client, live)
         around_live = read(client, live)
-        around = around_live or (stored.metadata.surroundings if stored.metadata else None)
+        around = around_live or _recorded(stored)
         needs = needs_of(stored)
         findings = [
             *_standby(facts, client),
@@ -37,6 +38,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
             *of_snapshot(_trust(ctx, client, needs)),
             *(of_snapshot(_rights(client, needs, around)) if ctx.made_here else ()),
             *(_about_live(facts, live) if replace else ()),
+            *(differing(around_live, _recorded(stored)) if replace and around_live else ()),
         ]
     except PluginError as error:
         return Preflight(findings=(Finding(Severity.BLOCKER, str(error)),))
@@ -59,6 +61,10 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     )
 
 
+def _recorded(stored: Stored) -> Mapping[str, Any]:
+    return stored.metadata.surroundings if stored.metadata is not None else {}
+
+
 def _free(client: Client, folder: str) -> int | None:
     """Free bytes where the server keeps its data; None where that is a path inside a container."""
     return free_bytes(folder) if client.server.container is None else None
@@ -72,6 +78,8 @@ def _facts(client: Client, live: str) -> Mapping[str, Any]:
               THEN pg_database_size(oid) END FROM pg_database WHERE datname = {name}),
           'standby', pg_is_in_recovery(),
           'exists', EXISTS (SELECT FROM pg_database WHERE datname = {name}),
+          'closed', EXISTS (SELECT FROM pg_database WHERE datname = {name} AND NOT datallowconn),
+          'invalid', EXISTS (SELECT FROM pg_database WHERE datname = {name} AND datconnlimit = -2),
           'owned', (SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = {name}),
           'createdb', (SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user),
           'user', current_user::text,
@@ -80,6 +88,8 @@ def _facts(client: Client, live: str) -> Mapping[str, Any]:
           'slots', (SELECT json_agg(slot_name::text) FROM pg_replication_slots WHERE database = {name}),
           'subscriptions', (SELECT json_agg(s.subname::text) FROM pg_subscription s JOIN pg_database d
               ON d.oid = s.subdbid WHERE d.datname = {name} AND s.subenabled),
+          'hidden', (SELECT json_agg(s.subname::text) FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
+              WHERE d.datname = {name} AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)),
           'data_directory', (SELECT setting FROM pg_settings WHERE name = 'data_directory'))"""
     )
     return facts
@@ -187,6 +197,24 @@ def _about_live(facts: Mapping[str, Any], live: str) -> Iterator[Finding]:
         yield Finding(Severity.NOTE, f"there is no database {live}: it would be created")
     if facts["exists"] and not facts["owned"]:
         yield Finding(Severity.BLOCKER, f"the role {facts['user']} does not own the database {live}")
+    if facts["invalid"]:
+        yield Finding(
+            Severity.BLOCKER,
+            f"{live} is what an interrupted DROP DATABASE left, and nobody can connect to it: drop it, then restore",
+        )
+    if facts["closed"]:
+        yield Finding(
+            Severity.BLOCKER,
+            f"{live} lets nobody connect (ALLOW_CONNECTIONS false), so no guard could be dumped: set that to true;"
+            " CONNECTION LIMIT 0 keeps out all but superusers",
+        )
+    if facts["hidden"]:
+        names = ", ".join(facts["hidden"])
+        yield Finding(
+            Severity.BLOCKER,
+            f"only a superuser is shown how {live} subscribes ({names}), so the guard would lack that: configure a"
+            " superuser (postgresqlUsername) for the restore",
+        )
     for gid in facts["prepared"] or ():
         yield Finding(Severity.BLOCKER, f"the prepared transaction {gid!r} holds {live}: commit or roll it back first")
     for slot in facts["slots"] or ():

@@ -213,6 +213,10 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
             return ServerDown(f"the server at {server} is not there ({reason})", "is it running?")
         if re.search(r"database \".*\" does not exist", text, re.DOTALL):
             return NoDatabase(reason, "activate the component first")
+        if "cannot connect to invalid database" in text:
+            return PluginError(reason, "an interrupted DROP DATABASE left it: drop it, then restore a generation")
+        if "is not currently accepting connections" in text:
+            return PluginError(reason, "ALTER DATABASE … ALLOW_CONNECTIONS true; CONNECTION LIMIT 0 keeps clients out")
     if any(sign in text for sign in _DOWN[3:4]):
         return ServerDown(f"the server at {server} went away ({reason})", "look at its log")
     return ProcessFailed(error.program, error.status, f"{text}\n{reason}", error.hint)

@@ -39,6 +39,8 @@ class Inside:
     """Statements that take from a new database what this one lacks, and pg_dump says nothing of."""
     reordered: tuple[str, ...] = ()
     """Tables whose columns pg_dump cannot give back in their order: they came to a parent by ALTER TABLE INHERIT."""
+    unseen: tuple[str, ...] = ()
+    """What the server does not show to our role, in words: pg_dump leaves it out."""
 
 
 def read(client: Client, database: str) -> Surroundings | None:
@@ -50,14 +52,15 @@ def read(client: Client, database: str) -> Surroundings | None:
 def read_inside(client: Client, database: str) -> tuple[Surroundings, Inside]:
     """The same in a session on the database itself, with what can be seen there only. Raises NoDatabase."""
     facts = client.ask(
-        f"SELECT json_build_object({_FACTS}, 'absent', {_ABSENT}, 'reordered', {_REORDERED}) {_of(database)}",
+        f"SELECT json_build_object({_FACTS}, 'absent', {_ABSENT}, 'reordered', {_REORDERED}, 'unseen', {_UNSEEN})"
+        f" {_of(database)}",
         database,
     )
     if facts is None:
         raise NoDatabase(
             f"there is no database {database} on the server at {client.server}", "activate the component first"
         )
-    inside = Inside(tuple(facts.pop("absent") or ()), tuple(facts.pop("reordered") or ()))
+    inside = Inside(*(tuple(facts.pop(name) or ()) for name in ("absent", "reordered", "unseen")))
     return _noted(client, facts), inside
 
 
@@ -118,6 +121,14 @@ _REORDERED = """(SELECT json_agg(c.name ORDER BY c.name) FROM (
       FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace
       WHERE k.relkind IN ('r', 'f') AND NOT k.relispartition AND k.oid IN (SELECT inhrelid FROM pg_inherits)) c
     WHERE c.is <> c.becomes)"""
+_UNSEEN = """(SELECT json_agg(u.what ORDER BY u.what) FROM (
+      SELECT format('the subscription %I', s.subname) AS what FROM pg_subscription s WHERE s.subdbid = d.oid
+      UNION ALL SELECT format('the options of the user mapping for %I on server %I', m.usename, m.srvname)
+        FROM pg_user_mappings m JOIN pg_foreign_server f ON f.oid = m.srvid WHERE m.umoptions IS NULL
+          AND NOT (CASE WHEN m.umuser = 0 THEN pg_has_role(f.srvowner, 'USAGE')
+            ELSE m.usename = current_user AND has_server_privilege(f.oid, 'USAGE') END)) u
+    WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))"""
+"""Of what pg_dump says nothing to who is no superuser (``pg_user_mappings`` in the manual has the condition)."""
 
 
 def creation(around: Surroundings | None, version: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dysnomia_base.secrets import HIDDEN
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.globals.changes import Changes, Made, as_made, differing, in_words, surplus
-from dysnomia_plugins.toolkit.globals.document import Cell, Cells, Document
+from dysnomia_plugins.toolkit.globals.document import Cell, Cells, Document, Kind
 from dysnomia_plugins.types.mysql.globals.facts import (
     ACCOUNTS,
     GRANT_OPTION,
@@ -129,7 +129,7 @@ class Planner:
                     made=[as_made("accounts", key)],
                 )  # fmt: skip
             elif differences:
-                words = in_words(ACCOUNTS, differences)
+                words = in_words(ACCOUNTS, _readable(differences))
                 values = differences | _login(differences, ACCOUNTS.values(cells))
                 self.changes.change(f"alter account {name}: {words}", *_statements("ALTER USER", key, values))
 
@@ -256,7 +256,7 @@ class Planner:
         for kind in KINDS:
             keys = [key for key in surplus(kind, self.wanted, self.live) if as_made(kind.name, key) not in self.undone]
             if keys:
-                names = "; ".join(" ".join(cell for cell in key if cell) for key in keys)
+                names = "; ".join(_named(kind, key) for key in keys)
                 self.changes.more.append(f"live has {kind.name} that the snapshot has not, and they stay: {names}")
 
 
@@ -266,6 +266,18 @@ class Planner:
 def shown_account(user: str | None, host: str | None) -> str:
     """For the plan: a role has no host."""
     return f"{user}@{host}" if host else f"{user}" if user else f"''@{host}"
+
+
+def _named(kind: Kind, key: Cells) -> str:
+    """One line of a kind, as accounts and grants are written."""
+    names = [cell or "" for cell in key]
+    if kind is ACCOUNTS:
+        return shown_account(*names)
+    if kind is MEMBERSHIPS:
+        return f"{shown_account(*names[1:])} in {names[0]}"
+    if kind is PRIVILEGES:
+        return f"{_privilege_words(key)} on {_level_words(*names[:3])} to {shown_account(*names[4:6])}"
+    return " ".join(names)
 
 
 def _account(user: str | None, host: str | None) -> str:
@@ -280,9 +292,17 @@ def _described(values: Mapping[str, Cell]) -> str:
     usual = dict.fromkeys(_LIMITS, "0") | {"locked": "no", "expired": "no", "default role": "", "tls": _PLAIN}
     secret = any(json.loads(values["password"] or "[]"))
     words = [str(values["authentication"]), f"password {HIDDEN}" if secret else ""]
-    words += [f"{name} {values[name]}" for name, plain in usual.items() if values[name] != plain]
+    words += [f"{name} {_value(name, values[name])}" for name, plain in usual.items() if values[name] != plain]
     words += [f"lifetime {values['lifetime']}"] if values["lifetime"] is not None else []
     return ", ".join(word for word in words if word)
+
+
+def _readable(differences: Mapping[str, tuple[Cell, Cell]]) -> dict[str, tuple[Cell, Cell]]:
+    return {name: (_value(name, old), _value(name, new)) for name, (old, new) in differences.items()}
+
+
+def _value(name: str, cell: Cell) -> Cell:
+    return _require(json.loads(cell)).removeprefix("REQUIRE ") if name == "tls" and cell else cell
 
 
 def _login(differences: Mapping[str, tuple[Cell, Cell]], wanted: Mapping[str, Cell]) -> dict[str, tuple[Cell, Cell]]:
