@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dysnomia_base.ownership import is_obeyed, may_be_made, refusal, who_else_reads
+from dysnomia_base.records import replace
 from dysnomia_base.secret import Secret
 from dysnomia_tui.config.model import ComponentSettings, NotifySettings, Settings
 

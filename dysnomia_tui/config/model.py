@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
 
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, field
 from dysnomia_base.secret import Secret
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import Policy

@@ -10,13 +10,13 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dysnomia_base.clock import from_seconds, utc_now
 from dysnomia_base.host import host_name
+from dysnomia_base.records import replace
 from dysnomia_store import moment
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import OnRead, not_told

@@ -7,11 +7,11 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dysnomia_base.records import replace
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey, validate_name

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, field
 from dysnomia_plugins.base import Found as Found
 from dysnomia_plugins.base import Probe as Probe
 from dysnomia_plugins.interface.status import Fact as Fact

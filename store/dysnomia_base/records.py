@@ -1,10 +1,11 @@
-"""``dataclass`` of the standard library for frozen records, that costs little until a record is made.
+"""``dataclass``, ``field`` and ``replace`` of the standard library for records, that cost little until one is made.
 
 Up to 3.12 Python compiles each method of each data class from source by itself when it is imported, and searches the
 text of each type for words of its own: near a millisecond a class. A command imports a hundred before it does anything,
 and makes instances of a quarter of them. Here all classes share the methods that need no source, ``__init__`` is
 compiled when the first instance is made, and what ``fields``, ``replace`` and ``asdict`` look for is made by the
-standard library when it is looked for. To a type checker it is ``dataclasses.dataclass`` itself.
+standard library when it is looked for, which is imported then: with what it reads source by it takes longer to import
+than all of a short command does. To a type checker they are those of ``dataclasses`` themselves.
 """
 
 from __future__ import annotations
@@ -13,22 +14,51 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
+    from dataclasses import field as field
+    from dataclasses import replace as replace
 else:
-    import dataclasses
+    import sys
     from operator import attrgetter
     from reprlib import recursive_repr
 
-    def dataclass(*, frozen, slots=False):
-        """As ``dataclasses.dataclass``, for classes that are frozen, inherit from nothing, and whose annotations are
-        fields, each of them given by position or name."""
-        assert frozen
+    _MISSING = object()
+    """In place of a default that is not given."""
+
+    class _Field:
+        """What is said of a field."""
+
+        __slots__ = ("compare", "default", "factory", "shown")
+
+        def __init__(self, default, factory, shown=True, compare=True):
+            self.default, self.factory, self.shown, self.compare = default, factory, shown, compare
+
+    def field(*, default=_MISSING, default_factory=_MISSING, compare=True, **more):
+        """As ``dataclasses.field``; of ``more`` there is ``repr`` alone."""
+        assert default is _MISSING or default_factory is _MISSING
+        assert more.keys() <= {"repr"}, more
+        return _Field(default, default_factory, more.get("repr", True), compare)
+
+    def replace(record, /, **changes):
+        """As ``dataclasses.replace``, and of its records too."""
+        kind = type(record)
+        if "__compared__" not in vars(kind):
+            import dataclasses
+
+            return dataclasses.replace(record, **changes)
+        for name in kind.__match_args__:
+            if name not in changes:
+                changes[name] = getattr(record, name)
+        return kind(**changes)
+
+    def dataclass(*, frozen=False, slots=False):
+        """As ``dataclasses.dataclass``, for classes that inherit from nothing, and whose annotations are fields, each
+        of them given by position or name."""
 
         def made(cls):
             assert cls.__bases__ == (object,), cls
             body = dict(vars(cls))
             types = body.get("__annotations__", {})
-            fields = {name: _field(body.get(name, dataclasses.MISSING)) for name in types}
-            assert all(one.init and not one.kw_only for one in fields.values()), cls
+            fields = {name: _field(body.get(name, _MISSING)) for name in types}
             own = {name for name, value in body.items() if value is not None}  # __hash__ is, beside an __eq__
             if slots:
                 cls = _with_slots(cls, body, fields)
@@ -36,12 +66,12 @@ else:
                 for name, one in fields.items():
                     _give_default(cls, name, one)
             cls.__match_args__ = tuple(fields)
-            cls.__dataclass_fields__ = _Standard("__dataclass_fields__", cls, fields)
-            cls.__dataclass_params__ = _Standard("__dataclass_params__", cls, fields)
-            cls.__shown__ = tuple(name for name, one in fields.items() if one.repr)
+            cls.__dataclass_fields__ = _Standard("__dataclass_fields__", cls, fields, frozen)
+            cls.__dataclass_params__ = _Standard("__dataclass_params__", cls, fields, frozen)
+            cls.__shown__ = tuple(name for name, one in fields.items() if one.shown)
             cls.__compared__ = staticmethod(_values([name for name, one in fields.items() if one.compare]))
-            cls.__init__ = _first_init(cls, fields)
-            for name, method in _SHARED.items():
+            cls.__init__ = _first_init(cls, fields, frozen)
+            for name, method in (_FROZEN if frozen else _CHANGING).items():
                 if name not in own:
                     setattr(cls, name, method)
             return cls
@@ -49,12 +79,15 @@ else:
         return made
 
     def _field(default):
-        if isinstance(default, dataclasses.Field):
-            default.kw_only = default.kw_only is True  # as long as nobody has said it, it is neither
+        if isinstance(default, _Field):
             return default
-        one = dataclasses.field(default=default)
-        one.kw_only = False
-        return one
+        standard = sys.modules.get("dataclasses")
+        if standard is None or not isinstance(default, standard.Field):
+            return _Field(default, _MISSING)
+        assert default.init, default
+        assert default.kw_only in (False, standard.MISSING), default
+        given = [_MISSING if one is standard.MISSING else one for one in (default.default, default.default_factory)]
+        return _Field(*given, default.repr, default.compare)
 
     def _with_slots(cls, body, fields):
         """The class again with slots, which it can only be born with; a default would be in the way of its slot."""
@@ -67,7 +100,7 @@ else:
 
     def _give_default(cls, name, one):
         """A class without slots has its defaults as attributes."""
-        if one.default is not dataclasses.MISSING:
+        if one.default is not _MISSING:
             setattr(cls, name, one.default)
         elif name in vars(cls):
             delattr(cls, name)
@@ -75,16 +108,23 @@ else:
     class _Standard:
         """What the standard library keeps of a data class, made when it is first asked for."""
 
-        def __init__(self, name, cls, fields):
-            self.name, self.cls, self.fields = name, cls, fields
+        def __init__(self, name, cls, fields, frozen):
+            self.name, self.cls, self.fields, self.frozen = name, cls, fields, frozen
 
         def __get__(self, instance, owner):
+            import dataclasses
+
             # Types as text are searched for ClassVar and the like, and a class with no text about it gets one from its
             # signature: each half of the whole time.
-            given = [(name, object, one) for name, one in self.fields.items()]
+            given = []
+            for name, one in self.fields.items():
+                values = {"default": one.default, "default_factory": one.factory}
+                values = {key: value for key, value in values.items() if value is not _MISSING}
+                made = dataclasses.field(**values, repr=one.shown, compare=one.compare, kw_only=False)
+                given.append((name, object, made))
             text = {"__doc__": self.cls.__doc__ or self.cls.__name__}
             twin = dataclasses.make_dataclass(
-                self.cls.__name__, given, namespace=text, init=False, repr=False, eq=False, frozen=True
+                self.cls.__name__, given, namespace=text, init=False, repr=False, eq=False, frozen=self.frozen
             )
             for name, type_ in self.cls.__annotations__.items():
                 twin.__dataclass_fields__[name].type = type_
@@ -92,30 +132,30 @@ else:
                 setattr(self.cls, name, getattr(twin, name))
             return getattr(twin, self.name)
 
-    def _first_init(cls, fields):
+    def _first_init(cls, fields, frozen):
         """An ``__init__`` that puts the real one into its place."""
 
         def init(self, *args, **values):
-            cls.__init__ = _compiled_init(cls, fields)
+            cls.__init__ = _compiled_init(cls, fields, frozen)
             cls.__init__(self, *args, **values)
 
         return init
 
-    def _compiled_init(cls, fields):
+    def _compiled_init(cls, fields, frozen):
         """What the standard library would compile, of one function alone."""
         given, parameters, lines = {"_set": object.__setattr__, "_none": object()}, ["self"], []
         for name, one in fields.items():
             value = name
-            if one.default is not dataclasses.MISSING:
+            if one.default is not _MISSING:
                 given[f"_of_{name}"] = one.default
                 parameters.append(f"{name}=_of_{name}")
-            elif one.default_factory is not dataclasses.MISSING:
-                given[f"_of_{name}"] = one.default_factory
+            elif one.factory is not _MISSING:
+                given[f"_of_{name}"] = one.factory
                 parameters.append(f"{name}=_none")
                 value = f"_of_{name}() if {name} is _none else {name}"
             else:
                 parameters.append(name)
-            lines.append(f"_set(self, {name!r}, {value})")
+            lines.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
         if hasattr(cls, "__post_init__"):
             lines.append("self.__post_init__()")
         exec(f"def __init__({', '.join(parameters)}):\n " + "\n ".join(lines or ["pass"]), given)
@@ -141,10 +181,14 @@ else:
         return hash(self.__compared__(self))
 
     def _setattr(self, name, value):
-        raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+        from dataclasses import FrozenInstanceError
+
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
 
     def _delattr(self, name):
-        raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+        from dataclasses import FrozenInstanceError
+
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
 
     def _getstate(self):
         """For copies and pickles, which otherwise set the attributes of a class with slots."""
@@ -154,7 +198,10 @@ else:
         for name, value in zip(self.__match_args__, state, strict=True):
             object.__setattr__(self, name, value)
 
-    _SHARED = {
+    _FROZEN = {
         "__repr__": _repr, "__eq__": _eq, "__hash__": _hash, "__setattr__": _setattr, "__delattr__": _delattr,
         "__getstate__": _getstate, "__setstate__": _setstate,
+    }  # fmt: skip
+    _CHANGING = {
+        "__repr__": _repr, "__eq__": _eq, "__hash__": None, "__getstate__": _getstate, "__setstate__": _setstate,
     }  # fmt: skip

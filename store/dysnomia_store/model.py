@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, field
 from dysnomia_store.names import ComponentKey
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.errors import NameRejected
 
 MAX_NAME_BYTES = 255
@@ -35,7 +35,7 @@ def validate_name(name: str, what: str) -> str:
     return name
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ComponentKey:
     """Which component: its container's name and its own."""
 
@@ -52,6 +52,9 @@ class ComponentKey:
         """Read ``container/component``. Raises NameRejected."""
         container, _, component = text.partition("/")
         return cls.of(container, component)
+
+    def __lt__(self, other: ComponentKey) -> bool:
+        return (self.container, self.component) < (other.container, other.component)
 
     def __str__(self) -> str:
         return f"{self.container}/{self.component}"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dysnomia_base.errors import DysnomiaError
+from dysnomia_base.records import dataclass, field
 from dysnomia_tui.cli.shared.output import say
 from dysnomia_tui.engine.errors import EngineError, Exit
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.engine import Engine
 
 
-@dataclass
+@dataclass()
 class Heard:
     """What the command did, as far as somebody has to hear of it."""
 

@@ -11,7 +11,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any
@@ -101,6 +100,8 @@ def jsonable(value: Any) -> Any:
         return str(value)
     if isinstance(value, enum.Enum):
         return value.value
+    from dataclasses import fields, is_dataclass  # for --json alone: it takes longer to import than all else here
+
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: jsonable(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, datetime):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, field
 from dysnomia_plugins.base import PropertyValue
 from dysnomia_store.names import ComponentKey
 

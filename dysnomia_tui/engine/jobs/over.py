@@ -11,7 +11,6 @@ import os
 import stat
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -113,6 +112,8 @@ def read(jobs: Path) -> Mapping[int, Over]:
 
 
 def _line(one: Over) -> bytes:
+    from dataclasses import asdict  # a look at a store reads lines, and writes none
+
     view = asdict(one.view) | {"keys": list(map(str, one.view.keys)), "state": one.view.state.value}
     for name in ("created", "started", "ended"):
         view[name] = view[name] and view[name].isoformat()

@@ -6,13 +6,12 @@ A job that cannot be read whole is shown all the same, with its number, what is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dysnomia_base.escape import visible
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, replace
 from dysnomia_store import moment
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.names import ComponentKey

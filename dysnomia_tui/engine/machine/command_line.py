@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from dysnomia_base.environment import reaches_children
+from dysnomia_base.records import replace
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
 from dysnomia_tui.config.model import GivenContainer

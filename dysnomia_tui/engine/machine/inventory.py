@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dysnomia_base.ownership import refusal
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, field
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import BadProperties
 from dysnomia_store.errors import NameRejected

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, field, replace
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.machine.inventory import Inventory
 

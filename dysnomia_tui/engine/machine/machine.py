@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from dysnomia_base.ownership import refusal
+from dysnomia_base.records import replace
 from dysnomia_plugins.base import Component, Plugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.loading.registry import Registry

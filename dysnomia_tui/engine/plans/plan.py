@@ -5,11 +5,10 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, field
 from datetime import datetime
 from typing import Any
 
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, field
 from dysnomia_store.names import ComponentKey
 
 
@@ -109,6 +108,8 @@ class Plan:
         return hashlib.sha256(json.dumps(self.to_json() | {"made": None}, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
+        from dataclasses import asdict  # imported where a plan is written: a look at a store makes none
+
         data = asdict(self)
         data["made"] = self.made.isoformat() if self.made else None
         return data

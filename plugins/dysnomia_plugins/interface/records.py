@@ -5,12 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, field
 
 if TYPE_CHECKING:
     from dysnomia_plugins.interface.context import PropertyValue

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from dysnomia_base.records import dataclass, field
 from dysnomia_store.disk.layout import Layout, stem
 from dysnomia_store.disk.links import entries, links, number_of
 from dysnomia_store.errors import Corrupt

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,14 @@ class Own:
 @dataclass(frozen=True)
 class Bare:
     pass
+
+
+@dataclass(slots=True)
+class Changing:
+    number: int
+    names: list[str] = field(default_factory=list)
+    hidden: str = field(default="secret", repr=False)
+    noted: str = field(default="", compare=False)
 
 
 def standard(kind: type[Any]) -> type[Any]:
@@ -129,3 +139,39 @@ def test_records_that_are_no_fields_by_position_are_refused() -> None:
         @dataclass(frozen=True)
         class Named:
             more: int = dataclasses.field(default=0, kw_only=True)
+
+
+def test_one_that_is_not_frozen_changes_and_is_no_key() -> None:
+    one = Changing(1)
+    assert repr(one) == repr(standard(Changing)(1)) == "Changing(number=1, names=[], noted='')"
+    one.number, one.noted = 2, "later"
+    assert one == Changing(2) != Changing(2, ["a"])
+    assert Changing(1).names is not Changing(1).names
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+    with pytest.raises(AttributeError):
+        one.other = 1  # type: ignore[attr-defined]
+    assert copy.copy(one) == pickle.loads(pickle.dumps(one)) == one
+    assert dataclasses.asdict(one) == {"number": 2, "names": [], "hidden": "secret", "noted": "later"}
+
+
+def test_replace_is_that_of_the_standard_library() -> None:
+    one = Slotted(1, more={"a": 1}, noted="n")
+    assert replace(one, name="y") == dataclasses.replace(one, name="y") == Slotted(1, "y", {"a": 1})
+    assert replace(one).noted == "n"
+    assert replace(Changing(1, ["a"]), number=3) == Changing(3, ["a"])
+    with pytest.raises(TypeError, match="unexpected keyword argument 'what'"):
+        replace(one, what=1)  # type: ignore[call-arg]
+
+    @dataclasses.dataclass(frozen=True)
+    class Theirs:
+        number: int
+        worked_out: int = dataclasses.field(init=False, default=7)
+
+    assert replace(Theirs(1), number=2) == Theirs(2)
+
+
+def test_a_short_command_does_not_import_the_standard_librarys() -> None:
+    code = "import sys, dysnomia_tui.engine.engine, dysnomia_store.catalog.cache; print('inspect' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -13,10 +13,9 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-from dysnomia_base.records import dataclass
+from dysnomia_base.records import dataclass, replace
 from dysnomia_plugins.base import CancelToken, Progress
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as, actor_for, as_ourselves
