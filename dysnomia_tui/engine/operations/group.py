@@ -74,19 +74,24 @@ def plan_group_restore(machine: Machine, name: str, when: datetime, text: str, n
 
 
 def plan_undo_group(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> Plan:
-    """Undo all restores that a group's job made, the last first. Raises Blocked, Unknown, Corrupt."""
-    from dysnomia_tui.engine.operations.undo import plan_undo  # it imports this module
+    """Undo all restores that a group's job made, the last first: but those where nothing was live before, which have
+    nothing to go back to and are named. Raises Blocked, Unknown, Corrupt."""
+    from dysnomia_tui.engine.operations.undo import it_stays, plan_undo, was_nothing  # it imports this module
 
     of = params_of(board.folder(job_id).plan())
     jobs = [job for job in members_of(board, job_id).values() if board.folder(job).record().last("undone") is None]
     if of["action"] == SNAPSHOT or not jobs:
         raise Blocked(f"job {job_id} left no restore that can be undone", "only a restore of a group can")
+    stays = [it_stays(board.view(job).keys[0], job) for job in jobs if was_nothing(board, job)]
+    jobs = [job for job in jobs if not was_nothing(board, job)]
+    if not jobs:
+        raise Blocked(f"nothing is to be taken back: {'; '.join(stays)}", "remove it by hand if it is not wanted")
     plans = [plan_undo(machine, board, job, now, alone=False) for job in reversed(jobs)]
     group_settings = machine.settings.groups.get(of["group"]) or GroupSettings(())
     group = replace(group_settings, components=tuple(plan.keys[0] for plan in plans))
     title = f"undo job {job_id}: {board.view(job_id).title}"
     made = _plan(UNDO, of["group"], group, plans, _steps_of(plans), title, ("dysnomia-tui", "undo", job_id), now)
-    warnings = (*_since(plans), *made.warnings)
+    warnings = (*stays, *_since(plans), *made.warnings)
     return replace(made, params={**made.params, "job": job_id}, warnings=warnings)
 
 
@@ -141,7 +146,7 @@ def _plan(
         title=title,
         keys=group.components,
         grade=grade,
-        steps=tuple(_with_hooks(group, steps, action)),
+        steps=tuple(_with_hooks(group, steps, action, [str(plan.keys[0]) for plan in plans if not plan.replaces])),
         params={
             "group": name, "action": action, "before": list(group.before), "after": list(group.after),
             "limit": group.time_limit.total_seconds(), "members": [plan.to_json() for plan in plans],
@@ -166,13 +171,16 @@ def _replaced(plans: Sequence[Plan]) -> str:
     return f"what is live of {count} components" if count else ""
 
 
-def _with_hooks(group: GroupSettings, steps: Sequence[Step], action: str) -> Iterator[Step]:
+def _with_hooks(group: GroupSettings, steps: Sequence[Step], action: str, new: Sequence[str]) -> Iterator[Step]:
+    """``new``: components of which nothing is live, so that nothing takes them back."""
     within = f"within {group.time_limit.total_seconds():g} s"
     if group.before:
         yield Step(f"{' '.join(group.before)} would be run first, {within}: where it fails, nothing is touched")
     yield from steps
     if action != SNAPSHOT:
-        yield Step("where one fails, those before it would be swapped back; one undo takes all of them back")
+        back = "where one fails, those before it would be swapped back; one undo takes all of them back"
+        stays = f", but for {', '.join(new)}: nothing is live there now, so what is made live stays" if new else ""
+        yield Step(back + stays)
     if group.after:
         yield Step(f"{' '.join(group.after)} would be run at the end, however it ends, {within}")
 

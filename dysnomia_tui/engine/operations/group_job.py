@@ -25,7 +25,7 @@ from dysnomia_tui.engine.jobs.folder import JobFolder, job_numbers
 from dysnomia_tui.engine.jobs.submit import submit_job
 from dysnomia_tui.engine.operations.group import RECORD, SNAPSHOT, UNDO, params_of
 from dysnomia_tui.engine.operations.recover import plan_recover
-from dysnomia_tui.engine.operations.undo import plan_undo
+from dysnomia_tui.engine.operations.undo import it_stays, plan_undo, was_nothing
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobState, JobView
 from dysnomia_tui.engine.translate import Expected, words_of
@@ -87,14 +87,20 @@ class Crew:
             return False
         return view.state in WELL or view.undoable or step_of(self.work.board.left(view.id), "swapped") is not None
 
-    def take_back(self, views: Sequence[JobView]) -> list[str]:
-        """Undo what jobs have replaced, the last first. Returns what could not be, in words."""
-        problems = []
+    def take_back(self, views: Sequence[JobView]) -> tuple[list[str], list[str]]:
+        """Undo what jobs have replaced, the last first.
+
+        Returns, in words, what could not be, and what stays because nothing was live there before."""
+        problems: list[str] = []
+        stays: list[str] = []
         with self.work.cancel.up():
             for view in reversed(views):
                 try:
                     view = self.recovered(view)
                     if not self.replaced(view):
+                        continue
+                    if was_nothing(self.work.board, view.id):
+                        stays.append(it_stays(view.keys[0], view.id))
                         continue
                     undo = plan_undo(self.work.machine, self.work.board, view.id, self.work.clock(), alone=False)
                     done = self.end(self.begin(undo))
@@ -102,7 +108,7 @@ class Crew:
                         problems.append(f"{view.keys[0]}: {done.message}")
                 except Expected as error:
                     problems.append(f"{view.keys[0]}: {words_of(error)[0]}")
-        return problems
+        return problems, stays
 
 
 def run_group(work: JobContext) -> Outcome:
@@ -150,7 +156,7 @@ def _in_order(crew: Crew, plans: Sequence[Plan], hooks: Hooks) -> Outcome:
     undone = work.plan.params["action"] == UNDO
     with work.cancel.up():
         wrong = hooks.close(UNDONE if undone else RESTORED)
-    details = _details(work, views) | {"undoable": True}
+    details = _details(work, views) | {"undoable": any(view.undoable for view in views)}
     warnings = [f"{view.keys[0]}: {view.message}" for view in views if view.state is JobState.PARTLY]
     warnings += [wrong] if wrong else []
     message = f"{len(views)} components of {work.plan.params['group']} are {'as before' if undone else 'restored'}"
@@ -161,7 +167,8 @@ def _in_order(crew: Crew, plans: Sequence[Plan], hooks: Hooks) -> Outcome:
 
 def _taken_back(crew: Crew, views: Sequence[JobView], hooks: Hooks, problem: tuple[str, str]) -> Outcome:
     crew.work.log.write("phase", name="taking back")
-    problems = crew.take_back(views)
+    problems, stays = crew.take_back(views)
+    problems += stays
     with crew.work.cancel.up():
         wrong = hooks.close(FAILED if problems else UNDONE)
     words = [problem[0]]
@@ -248,6 +255,7 @@ def settle(work: JobContext, dead: JobFolder) -> str:
     )
     undone = any(work.board.folder(view.id).record().last("undone") is not None for view in views.values())
     problems: list[str] = []
+    stays: list[str] = []
     if of["action"] == SNAPSHOT:
         outcome = SNAPSHOTTED if whole else FAILED
     elif whole and not undone:
@@ -255,8 +263,8 @@ def settle(work: JobContext, dead: JobFolder) -> str:
         if "job" in of:
             work.board.folder(of["job"]).record().step("undone", by=dead.id)
     else:
-        problems = crew.take_back([views[index] for index in sorted(views)])
-        outcome = FAILED if problems else UNDONE
+        problems, stays = crew.take_back([views[index] for index in sorted(views)])
+        outcome = FAILED if problems or stays else UNDONE
     if record.last("cleaned") is None:
         params = {"group": of["group"], "action": of["action"], "before": []}
         hooks = _hooks(work, {**work.plan.params, **params}, dead.id, record)
@@ -264,6 +272,8 @@ def settle(work: JobContext, dead: JobFolder) -> str:
         problems += [wrong] if wrong else []
     if problems:
         raise HookFailed(f"group {of['group']}: {'; '.join(problems)}", "see the jobs that are named")
+    if stays:
+        return f"group {of['group']}: {'; '.join(stays)}; all else is as before"
     words = {RESTORED: "all of it was restored", UNDONE: "all of it is as before", SNAPSHOTTED: "all was snapshotted"}
     return f"group {of['group']}: {words.get(outcome, 'not all of it was snapshotted')}"
 

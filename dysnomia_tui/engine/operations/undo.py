@@ -117,6 +117,19 @@ def _plan_undo_restore(machine: Machine, board: JobBoard, view: JobView, now: da
     )
 
 
+def was_nothing(board: JobBoard, job_id: str) -> bool:
+    """Whether a restore made something live where nothing was: it has no state to go back to. Raises Unknown."""
+    left = board.left(job_id)
+    swapped = bool((step_of(left, SETTLED) or {}).get("swapped"))
+    kept_nothing = step_of(left, "swap") is not None and step_of(left, "guarded") is None
+    return swapped and kept_nothing and not board.folder(job_id).plan().replaces
+
+
+def it_stays(key: ComponentKey, job_id: str) -> str:
+    """Why the undo of a whole group leaves a component as it is, see `was_nothing`."""
+    return f"{key}: nothing of it was live before job {job_id}, so what that job made live stays"
+
+
 def _put_rows_back(board: JobBoard, job_id: str, view: JobView) -> bool:
     """Whether a job was the undo of rows put back, which is one itself."""
     return view.kind == Kind.UNDO.value and board.folder(job_id).plan().params.get("of") == "put-back"

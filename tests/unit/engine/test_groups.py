@@ -155,6 +155,75 @@ def test_where_one_fails_in_the_middle_those_before_it_are_back(shop: Shop, mach
     assert shop.said()[-1] == "after restore undone"
 
 
+def test_the_undo_of_all_leaves_what_was_made_where_nothing_was_and_takes_the_rest(
+    shop: Shop, machine: EngineFixture
+) -> None:
+    shop.snapshot_then_damage()
+    (machine.root / "data" / "orders.db").unlink()
+    plan = shop.restore()
+    assert ", but for sqlite/orders: nothing is live there now, so what is made live stays" in plan.steps[-2].text
+    done = shop.run(plan)
+    assert (done.state, done.undoable) == (JobState.DONE, True), done.message
+    undo = shop.engine.plan_undo(done.id)
+    assert (undo.keys, "sqlite/orders: nothing of it was live before job" in undo.warnings[0]) == ((DOCS,), True)
+    assert shop.run(undo).state is JobState.DONE
+    assert shop.is_live(shop.good, shop.other)
+    with pytest.raises(EngineError, match="undone already"):
+        shop.engine.plan_undo(done.id)
+
+
+@pytest.mark.worlds
+def test_nothing_takes_back_a_group_of_which_nothing_was_live(shop: Shop, machine: EngineFixture) -> None:
+    shop.snapshot_then_damage()
+    (machine.root / "data" / "orders.db").unlink()
+    shop.engine = shop.with_keys(ORDERS)
+    done = shop.run(shop.restore())
+    assert (done.state, done.undoable) == (JobState.DONE, False), done.message
+    with pytest.raises(EngineError, match="nothing of it was live before job"):
+        shop.engine.plan_undo(done.id)
+
+
+@pytest.mark.worlds
+def test_where_one_fails_what_was_made_where_nothing_was_stays_and_is_named(shop: Shop, machine: EngineFixture) -> None:
+    shop.snapshot_then_damage()
+    shop.engine = shop.with_keys(ORDERS, DOCS, TEXT)
+    assert machine.run(shop.engine, shop.engine.plan_snapshot([TEXT])).state is JobState.DONE
+    shop.then = utc_now()
+    (machine.root / "data" / "orders.db").unlink()
+    plan = shop.restore()
+    (machine.root / "text" / "fail").touch()
+    done = shop.run(plan)
+    assert done.state is JobState.FAILED
+    assert "NOT taken back: sqlite/orders: nothing of it was live before job" in done.message
+    assert shop.is_live(shop.good, shop.other)
+    assert shop.said()[-1] == "after restore failed"
+
+
+@pytest.mark.worlds
+def test_a_group_that_is_killed_is_put_right_once_where_nothing_was_live_of_one(
+    shop: Shop, machine: EngineFixture
+) -> None:
+    """Each later start began the same recovery again, and the alarm stayed for ever."""
+    shop.snapshot_then_damage()
+    shop.engine = shop.with_keys(ORDERS, TEXT, DOCS)
+    assert machine.run(shop.engine, shop.engine.plan_snapshot([TEXT])).state is JobState.DONE
+    shop.then = utc_now()
+    (machine.root / "data" / "orders.db").unlink()
+    plan = shop.restore()
+    machine.hold()
+    job = shop.engine.submit(plan).id
+    wait_until(lambda: (machine.root / "data" / "orders.db").exists() and shop.live() == shop.good)
+    wait_until(lambda: any(view.part_of == job and TEXT in view.keys for view in shop.engine.jobs()))
+    os.kill(machine.worker_pid(job), signal.SIGKILL)
+    wait_until(lambda: not machine.folder(job).held)
+    machine.hold(held=False)
+    ended = recoveries(shop, machine)
+    assert {view.state for view in ended} == {JobState.DONE}, [view.message for view in ended]
+    assert any("so what that job made live stays; all else is as before" in view.message for view in ended)
+    assert shop.is_live(shop.good, shop.other)
+    assert (shop.said()[-1], recoveries(shop, machine)) == ("after restore failed", [])
+
+
 def test_a_component_without_a_generation_at_that_time_forbids_it_all(shop: Shop) -> None:
     shop.snapshot_then_damage()
     plan = shop.engine.plan_group_restore("shop", shop.then - timedelta(days=1))
