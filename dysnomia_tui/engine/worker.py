@@ -1,7 +1,7 @@
 """The detached worker of one job: ``python -m dysnomia_tui.engine.worker JOBDIR LOCKFD``.
 
-The process that is started forks and ends at once; its child leads a session of its own, ignores SIGHUP, and has no
-terminal, so that neither a lost line nor the end of the program that submitted the job touches it. It holds the
+The process that is started forks and ends at once; its child leads a session of its own, does not end by SIGHUP, and
+has no terminal, so that neither a lost line nor the end of the program that submitted the job touches it. It holds the
 job's lock (descriptor LOCKFD) until it ends, and so do its children.
 
 A command that has one thread and nothing else to do forks it from itself instead (``forked``): that saves the start of
@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dysnomia_base.clock import utc_now
@@ -51,11 +52,16 @@ def main(argv: list[str]) -> int:
 def _lead(folder: Path, lock: int, tell: int) -> None:
     """The worker itself, from its first step on."""
     os.setsid()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # by nohup, or in the background of a script
+            signal.signal(number, _unheard)
     _detach(folder)
     keep_memory()
     run(folder, lock, tell)
+
+
+def _unheard(_number: int, _frame: FrameType | None) -> None:
+    """A handler, and not SIG_IGN: the services that a job starts would ignore it too, and no shell can undo that."""
 
 
 def forked(folder: Path, lock: int, tell: int) -> NoReturn:

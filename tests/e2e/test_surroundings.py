@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.
 os.execv(sys.argv[1], sys.argv[1:])
 """
 """What some supervisors and thread pools leave to the programs that they start; and what nohup does."""
+HEARING = """import os, signal, sys
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(number, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""As from a shell, also where the tests run under nohup or in the background of a script."""
 HOSTILE = {
     "LD_LIBRARY_PATH": "/odd", "BASH_ENV": "/odd/bashrc", "GIT_DIR": "/odd", "PGHOST": "/odd", "PGOPTIONS": "-c x=y",
     "MYSQL_HOST": "odd", "PYTHONSTARTUP": "/odd.py", "PYTHONUSERBASE": "/odd", "PERL5OPT": "-d", "TAR_OPTIONS": "--odd",
@@ -74,13 +81,27 @@ def test_a_modules_path_is_the_callers_less_what_others_may_write(tmp_path: Path
     assert str(BIN / "dysnomia-snapshots") in said, "modules call our commands by name"
 
 
+def signals_of(lines: Sequence[str]) -> dict[str, int]:
+    """What FAILING says of itself: masks by their names."""
+    return {name: int(mask, 16) for name, mask in (line.split(":") for line in lines if line.startswith("Sig"))}
+
+
+def test_a_service_that_a_module_starts_hears_hangup_and_interrupt(tmp_path: Path) -> None:
+    """A job does not end by them; what it starts would ignore them for good: reload by SIGHUP, stop by SIGINT."""
+    world = world_of(tmp_path)
+    (tmp_path / "modules" / "telling").write_text(FAILING)
+    hearing = [sys.executable, "-c", HEARING]
+    lines = world.run("dysnomia", "-o", "show", "-C", "box", "-c", "thing", through=hearing).lines
+    assert signals_of(lines) == {"SigBlk": 0, "SigIgn": 0}
+
+
 def test_how_a_child_ended_is_known_whatever_the_caller_did_with_signals(tmp_path: Path) -> None:
     world = world_of(tmp_path)
     (tmp_path / "modules" / "telling").write_text(FAILING)
     component = ["-C", "box", "-c", "thing"]
     deaf = [sys.executable, "-c", DEAF]
     said = world.run("dysnomia", "-o", "show", *component, through=deaf).lines
-    signals = {name: int(mask, 16) for name, mask in (line.split(":") for line in said if line.startswith("Sig"))}
+    signals = signals_of(said)
     assert signals["SigBlk"] == 0, "it can be stopped, and so can its children"
     assert not signals["SigIgn"] >> (signal.SIGCHLD - 1) & 1
     assert signals["SigIgn"] >> (signal.SIGHUP - 1) & 1, "nohup stays in force"
