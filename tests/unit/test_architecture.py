@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,3 +102,17 @@ def test_rooms_that_are_not_public_are_protected() -> None:
     ):
         rooms = {path.parent.name for path in folder.glob("*/__init__.py")}
         assert {f"{package}.{room}" for room in rooms - public} - protected == set()
+
+
+TOP = {
+    "pyproject.toml", "dysnomia_tui", "plugins", "store", "tests", "screenshots", "docs", "Makefile", "LICENSE",
+    "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no repository, so nobody knows what is kept of this folder")
+def test_nothing_else_stands_at_the_top() -> None:
+    """A store that a command made here by mistake, say."""
+    kept = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    top = {path.partition("/")[0] for path in kept.split("\0") if path}
+    assert {name for name in top if not name.startswith(".")} == TOP
