@@ -44,10 +44,11 @@ def status(args: argparse.Namespace) -> int:
     from dysnomia_store.errors import StoreError
     from dysnomia_tui.config.errors import SettingsError
 
-    report = file = None
+    report, file = None, args.metrics
     try:
         settings = load(args.statedir)
-        file = args.metrics or (settings.schedule_metrics if args.scheduled else None)
+        if file is None and args.scheduled:
+            file = settings.schedule_metrics
         with heard(settings, "status", scheduled=args.scheduled) as hearing:
             report = _report(args, settings)
             _write(args, report)
@@ -64,7 +65,7 @@ def status(args: argparse.Namespace) -> int:
     except (EngineError, StoreError, SettingsError) as error:
         failure = NotKnown(error.message, error.hint)
     if report is None:
-        _write_unknown(args, file or args.metrics)
+        _write_unknown(args, file)
     raise failure
 
 

@@ -46,7 +46,7 @@ class Loader:
     _bases: dict[str, Folder] = field(default_factory=dict)
     """The folders that are loaded into, each held by its descriptor until it is handed over."""
     _base_by_root: dict[str, str] = field(default_factory=dict)
-    """What may be loaded there; the mounts they are found by are those of when it began."""
+    """For each root that may be loaded, into which base; the mounts these are found by are those of when it began."""
     _done: int = 0
 
     def run(self, sections: Sequence[Section] | None) -> None:
