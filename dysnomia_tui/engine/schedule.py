@@ -7,11 +7,11 @@ nothing else is overwritten or removed.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from dysnomia_base.patterns import pattern
 from dysnomia_base.records import dataclass
 from dysnomia_base.whole_file import in_place_of
 from dysnomia_tui.config import Settings
@@ -27,7 +27,7 @@ BOOTED = Path("/run/systemd/system")
 """There where systemd runs the machine (sd_booted(3))."""
 SERVERS = ("postgresql.service", "mariadb.service", "mysql.service", "redis-server.service", "redis.service")
 """What is started first where it is there: a timer that was missed runs soon after boot."""
-_SIMPLE = re.compile(r"(?:(?P<day>Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::00)?")
+_SIMPLE = pattern(r"(?:(?P<day>Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::00)?")
 """A time that cron has words for."""
 HARDENING = ("LockPersonality=yes", "ProtectClock=yes", "ProtectHostname=yes", "ProtectKernelModules=yes",
              "ProtectKernelTunables=yes", "ProtectKernelLogs=yes", "RestrictRealtime=yes")  # fmt: skip

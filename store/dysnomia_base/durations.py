@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from dysnomia_base.patterns import pattern
+
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 LONGEST = timedelta(days=36_525)
 """A hundred years. Longer ones are refused: added to a time they would leave the calendar."""
 EXAMPLES = "90s, 30m, 26h, 1.5d, 2w or 1w3d"
-_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([smhdw])", re.IGNORECASE)
-_WHOLE = re.compile(rf"(?:{_PART.pattern}\s*)+", re.IGNORECASE)
+_TEXT = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([smhdw])"
+_PART = pattern(_TEXT, re.IGNORECASE)
+_WHOLE = pattern(rf"(?:{_TEXT}\s*)+", re.IGNORECASE)
 
 
 def parse_duration(text: str) -> timedelta:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from functools import lru_cache
 
 from dysnomia_base.ownership import is_obeyed, may_hold_ours
+from dysnomia_base.patterns import pattern
 
 STANDARD_PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 NIX_PATH = (
@@ -18,7 +18,7 @@ NIX_PATH = (
 """Where NixOS and Nix keep programs: a unit's PATH there names none of them."""
 COMMANDS = ("dysnomia", "dysnomia-tui", "dysnomia-snapshots", "dysnomia-containers")
 
-_NEVER = re.compile(
+_NEVER = pattern(
     r"PYTHON\w*|LD_\w*|DYLD_\w*|GCONV_PATH|LOCPATH|NLSPATH|GLIBC_TUNABLES|MALLOC_\w*|GETCONF_DIR|HOSTALIASES"  # loader
     r"|BASH_ENV|ENV|IFS|SHELLOPTS|BASHOPTS|CDPATH|GLOBIGNORE|PS4|PROMPT_COMMAND|BASH_FUNC_.*|BASH_XTRACEFD"  # shells
     r"|PERL5\w*|PERLLIB|PERL_\w*|RUBYLIB|RUBYOPT|NODE_OPTIONS|NODE_PATH|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS"  # languages

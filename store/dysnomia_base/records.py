@@ -32,6 +32,9 @@ else:
         def __init__(self, default, factory, shown=True, compare=True):
             self.default, self.factory, self.shown, self.compare = default, factory, shown, compare
 
+    _BARE = _Field(_MISSING, _MISSING)
+    """A field of which nothing is said."""
+
     def field(*, default=_MISSING, default_factory=_MISSING, compare=True, **more):
         """As ``dataclasses.field``; of ``more`` there is ``repr`` alone."""
         assert default is _MISSING or default_factory is _MISSING
@@ -57,23 +60,26 @@ else:
         def made(cls):
             assert cls.__bases__ == (object,), cls
             body = dict(vars(cls))
-            types = body.get("__annotations__", {})
-            fields = {name: _field(body.get(name, _MISSING)) for name in types}
-            own = {name for name, value in body.items() if value is not None}  # __hash__ is, beside an __eq__
-            if slots:
-                cls = _with_slots(cls, body, fields)
-            else:
-                for name, one in fields.items():
-                    _give_default(cls, name, one)
-            cls.__match_args__ = tuple(fields)
-            cls.__dataclass_fields__ = _Standard("__dataclass_fields__", cls, fields, frozen)
-            cls.__dataclass_params__ = _Standard("__dataclass_params__", cls, fields, frozen)
-            cls.__shown__ = tuple(name for name, one in fields.items() if one.shown)
-            cls.__compared__ = staticmethod(_values([name for name, one in fields.items() if one.compare]))
-            cls.__init__ = _first_init(cls, fields, frozen)
-            for name, method in (_FROZEN if frozen else _CHANGING).items():
-                if name not in own:
-                    setattr(cls, name, method)
+            types = body.get("__annotations__", ())
+            fields = {name: _field(body[name]) if name in body else _BARE for name in types}
+            shown = tuple([name for name, one in fields.items() if one.shown])
+            added = {
+                "__match_args__": tuple(fields),
+                "__dataclass_fields__": _Standard("__dataclass_fields__", fields, frozen),
+                "__dataclass_params__": _Standard("__dataclass_params__", fields, frozen),
+                "__shown__": shown,
+                "__compared__": staticmethod(_values([name for name, one in fields.items() if one.compare])),
+                "__init__": _first_init(fields, frozen),
+            }
+            for name, method in _FROZEN if frozen else _CHANGING:
+                if body.get(name) is None:  # __hash__ is None, beside an __eq__
+                    added[name] = method
+            if slots:  # with them all: each that is set on a class that is made costs as much as three in its body
+                return _with_slots(cls, body, fields, added)
+            for name, one in fields.items():
+                _give_default(cls, name, one)
+            for name, value in added.items():
+                setattr(cls, name, value)
             return cls
 
         return made
@@ -89,10 +95,11 @@ else:
         given = [_MISSING if one is standard.MISSING else one for one in (default.default, default.default_factory)]
         return _Field(*given, default.repr, default.compare)
 
-    def _with_slots(cls, body, fields):
+    def _with_slots(cls, body, fields, added):
         """The class again with slots, which it can only be born with; a default would be in the way of its slot."""
         for name in ("__dict__", "__weakref__", *fields):
             body.pop(name, None)
+        body.update(added)
         body["__slots__"] = tuple(fields)
         again = type(cls)(cls.__name__, cls.__bases__, body)
         again.__qualname__ = cls.__qualname__
@@ -108,12 +115,15 @@ else:
     class _Standard:
         """What the standard library keeps of a data class, made when it is first asked for."""
 
-        def __init__(self, name, cls, fields, frozen):
-            self.name, self.cls, self.fields, self.frozen = name, cls, fields, frozen
+        __slots__ = ("fields", "frozen", "name")
+
+        def __init__(self, name, fields, frozen):
+            self.name, self.fields, self.frozen = name, fields, frozen
 
         def __get__(self, instance, owner):
             import dataclasses
 
+            cls = _whose(owner, self.name, self)
             # Types as text are searched for ClassVar and the like, and a class with no text about it gets one from its
             # signature: each half of the whole time.
             given = []
@@ -122,20 +132,25 @@ else:
                 values = {key: value for key, value in values.items() if value is not _MISSING}
                 made = dataclasses.field(**values, repr=one.shown, compare=one.compare, kw_only=False)
                 given.append((name, object, made))
-            text = {"__doc__": self.cls.__doc__ or self.cls.__name__}
+            text = {"__doc__": cls.__doc__ or cls.__name__}
             twin = dataclasses.make_dataclass(
-                self.cls.__name__, given, namespace=text, init=False, repr=False, eq=False, frozen=self.frozen
+                cls.__name__, given, namespace=text, init=False, repr=False, eq=False, frozen=self.frozen
             )
-            for name, type_ in self.cls.__annotations__.items():
+            for name, type_ in cls.__annotations__.items():
                 twin.__dataclass_fields__[name].type = type_
             for name in ("__dataclass_fields__", "__dataclass_params__"):
-                setattr(self.cls, name, getattr(twin, name))
+                setattr(cls, name, getattr(twin, name))
             return getattr(twin, self.name)
 
-    def _first_init(cls, fields, frozen):
+    def _whose(kind, name, value):
+        """The class of these, a kind and those it inherits from, that has a value by a name."""
+        return next(one for one in kind.__mro__ if vars(one).get(name) is value)
+
+    def _first_init(fields, frozen):
         """An ``__init__`` that puts the real one into its place."""
 
         def init(self, *args, **values):
+            cls = _whose(type(self), "__init__", init)
             cls.__init__ = _compiled_init(cls, fields, frozen)
             cls.__init__(self, *args, **values)
 
@@ -198,10 +213,11 @@ else:
         for name, value in zip(self.__match_args__, state, strict=True):
             object.__setattr__(self, name, value)
 
-    _FROZEN = {
-        "__repr__": _repr, "__eq__": _eq, "__hash__": _hash, "__setattr__": _setattr, "__delattr__": _delattr,
-        "__getstate__": _getstate, "__setstate__": _setstate,
-    }  # fmt: skip
-    _CHANGING = {
-        "__repr__": _repr, "__eq__": _eq, "__hash__": None, "__getstate__": _getstate, "__setstate__": _setstate,
-    }  # fmt: skip
+    _FROZEN = (
+        ("__repr__", _repr), ("__eq__", _eq), ("__hash__", _hash), ("__setattr__", _setattr),
+        ("__delattr__", _delattr), ("__getstate__", _getstate), ("__setstate__", _setstate),
+    )  # fmt: skip
+    _CHANGING = (
+        ("__repr__", _repr), ("__eq__", _eq), ("__hash__", None), ("__getstate__", _getstate),
+        ("__setstate__", _setstate),
+    )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from dysnomia_base.patterns import pattern
 from dysnomia_base.secret import HIDDEN as HIDDEN
 
 SHORTEST = 3
@@ -12,8 +13,8 @@ SHORTEST = 3
 _WHOLE = 4
 """A value shorter than this is taken out only where it is a word of its own."""
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_URL = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/:@]*:)(?P<secret>[^\s/@]+)(?=@)", re.IGNORECASE)
+_WORDS = pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_URL = pattern(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/:@]*:)(?P<secret>[^\s/@]+)(?=@)", re.IGNORECASE)
 _SECRET = frozenset({"passwords", "passcode", "secrets", "tokens", "creds", "masterauth", "auth", "dsn"})
 _ENDS = ("pass", "passwd", "pwd", "pw", "token", "apikey", "privkey")
 _ANYWHERE = ("password", "passphrase", "secret", "credential")

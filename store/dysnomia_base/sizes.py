@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from dysnomia_base.patterns import pattern
+
 _UNITS = "KMGTPE"
 
 
 EXAMPLES = "500M, 50G or 1.5T"
-_PARSED = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([KMGTPE]?)(?:I?B)?", re.IGNORECASE)
+_PARSED = pattern(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([KMGTPE]?)(?:I?B)?", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:

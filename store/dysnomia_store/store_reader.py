@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dysnomia_store.archive.format import Archive
+    from dysnomia_store.catalog.cache import Glance
     from dysnomia_store.catalog.component import ComponentReading
     from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import StoredSnapshot
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 OnRead = Callable[[int, int], None]
 """Called with the number of components that were read, and of all."""
+_AT_ONE_GO = 200
+"""Components that are read of the index before another process may write to it."""
 _MOST_LOOKED_INTO = 2000
 """Snapshots of a component whose frames are looked at to say what each alone holds."""
 
@@ -70,11 +73,20 @@ class ReadableStore(OpenedStore):
             on_read: called with how many components were read, of how many: without the cache each takes some
                 seconds for 10,000 generations.
         """
+        from dysnomia_store.catalog.generations import generations_of
+
         keys = self.keys()
         read = {}
-        for done, key in enumerate(keys):
-            on_read(done, len(keys))
-            read[key] = self.summary(key)
+        for start in range(0, len(keys), _AT_ONE_GO):
+            some = keys[start : start + _AT_ONE_GO]
+            glances = self._cache.glances(some)
+            own: dict[ComponentKey, list[Generation]] = {key: [] for key in some}
+            for one in generations_of((key, line) for key, glance in glances.items() for line in glance.lines):
+                own[one.key].append(one)
+            for done, key in enumerate(some, start):
+                on_read(done, len(keys))
+                glance = glances.get(key)
+                read[key] = self.summary(key) if glance is None else self._summary(key, glance, own[key])
         return read
 
     def summary(self, key: ComponentKey) -> Summary:
@@ -82,12 +94,19 @@ class ReadableStore(OpenedStore):
         from dysnomia_store.catalog.generations import generations
         from dysnomia_store.disk.markers import marked_as
 
-        active, garbage = marked_as(self._layout, key)
         try:
             glance = self._cache.glance(key)
-            by_number = {one.number: one for one in generations(key, glance.lines)}
+            return self._summary(key, glance, generations(key, glance.lines))
         except NotPermitted:
+            active, garbage = marked_as(self._layout, key)
             return Summary(key, 0, None, None, 0, active, garbage, 0, readable=False)
+
+    def _summary(self, key: ComponentKey, glance: Glance, generations: Iterable[Generation]) -> Summary:
+        """From what the index has of a component."""
+        from dysnomia_store.disk.markers import marked_as
+
+        active, garbage = marked_as(self._layout, key)
+        by_number = {one.number: one for one in generations}
         return Summary(
             key=key,
             generations=glance.count,

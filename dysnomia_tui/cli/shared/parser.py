@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -37,6 +38,18 @@ exit codes:
 """
 
 
+def _columns() -> int:
+    """How wide a help is, as ``argparse`` has it. It asks anew for each argument that is added, by a module that takes
+    as long to import as all components of a store to look at."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80 if sys.__stdout__ else 80
+    except (OSError, ValueError):  # no terminal, or closed
+        return 80
+
+
 class Usage(EngineError):
     """The command line is invalid."""
 
@@ -53,7 +66,7 @@ class Parser(argparse.ArgumentParser):
             prog=prog,
             description=description,
             epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_columns() - 2),
             allow_abbrev=False,
         )
 

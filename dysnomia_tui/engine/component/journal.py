@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from dysnomia_base.patterns import pattern
 from dysnomia_plugins.base import Journal
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.records.codec import open_file
@@ -24,7 +24,7 @@ from dysnomia_store.records.codec import open_file
 PREALLOCATED = 256 * 1024
 """Bytes set aside when the journal is made: some two thousand steps. Beyond them it grows like any file."""
 
-_HEAD = re.compile(rb"[0-9a-f]{8} ")
+_HEAD = pattern(rb"[0-9a-f]{8} ")
 
 
 class FileJournal:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import BinaryIO, Unpack
+from typing import TYPE_CHECKING, BinaryIO, Unpack
 
 from dysnomia_plugins.base import CancelToken, Finished, Runner
-from dysnomia_plugins.interface.context import Argv, ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
+from dysnomia_plugins.interface.context import Argv
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.interface.options import ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
 
 
 class CancelShield:

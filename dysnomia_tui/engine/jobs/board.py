@@ -40,7 +40,8 @@ class JobBoard:
 
     def __init__(self, jobs: Path) -> None:
         self.path = jobs
-        self._over: dict[int, over.Over] | None = None
+        self._over: dict[int, over.Over] = {}
+        self._kept: dict[int, over.Over] | None = None
         self._told: dict[str, JobRequest | None] = {}
 
     def folder(self, job_id: str) -> JobFolder:
@@ -64,24 +65,30 @@ class JobBoard:
         newest = numbers[::-1][:limit]
         floor = self._floor(numbers)
         older = [number for number in numbers if number > floor and number not in set(newest)]
-        views = [self._view(self._numbered(number)) for number in (*newest, *reversed(older))]
+        views = [self._of_number(number) for number in (*newest, *reversed(older))]
         views.sort(key=lambda view: (view.state.ended, -int(view.id)))
         return [*views[:limit], *(view for view in views[limit:] if view.details.get("half"))]
 
     def _view(self, folder: JobFolder) -> JobView:
-        if self._over is None:
-            kept = over.read(self.path).items()
-            self._over = {number: one for number, one in kept if one.stamp == over.stamp(self._numbered(number))}
-        one = self._over.get(int(folder.id))
-        if one is not None and (not one.view.undoable or one.stamp == over.stamp(folder)):
+        return self._of_number(int(folder.id))
+
+    def _of_number(self, number: int) -> JobView:
+        """A job by its number: from memory, from the file of those that are over, or from its folder."""
+        one = self._over.get(number)
+        if one is not None and (not one.view.undoable or one.stamp == over.stamp(self.path, number)):
             return one.view
-        one = self._looked_at(folder)
+        if self._kept is None:
+            self._kept = dict(over.read(self.path))
+        one = self._kept.pop(number, None)
+        if one is None or one.stamp != over.stamp(self.path, number):
+            one = self._looked_at(self._numbered(number))
         if over.is_final(one.view):
-            self._over[int(folder.id)] = one
+            self._over[number] = one
         return one.view
 
     def _looked_at(self, folder: JobFolder) -> over.Over:
-        stamp = over.stamp(folder)  # before it is read: what changes in between is seen at the next look
+        # Before it is read: what changes in between is seen at the next look.
+        stamp = over.stamp(self.path, int(folder.id))
         return over.Over(job_view(folder, self._tell), stamp)
 
     def _numbered(self, number: int) -> JobFolder:

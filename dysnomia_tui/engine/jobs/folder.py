@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -160,7 +159,7 @@ def create_job(jobs: Path, plan: Plan, request: JobRequest, group: str = "") -> 
             os.close(lock)
             raise
     except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
+        _remove(staged)
         raise
     return folder, lock
 
@@ -182,11 +181,17 @@ def _sweep(jobs: Path) -> None:
     """Remove what a submitter left that was killed before its job could be seen, and what was left of an old job."""
     for name in os.listdir(jobs):
         if name.startswith(OLD):
-            shutil.rmtree(jobs / name, ignore_errors=True)
+            _remove(jobs / name)
         elif name.startswith(".new-"):
             pid = name.split("-")[1]
             if pid.isdecimal() and ProcessIdentity.of(int(pid)) is None:
-                shutil.rmtree(jobs / name, ignore_errors=True)
+                _remove(jobs / name)
+
+
+def _remove(folder: Path) -> None:
+    from shutil import rmtree  # a look at the jobs takes no longer than to load it
+
+    rmtree(folder, ignore_errors=True)
 
 
 def _publish(jobs: Path, staged: Path) -> JobFolder:

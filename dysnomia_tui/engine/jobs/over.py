@@ -18,8 +18,8 @@ from typing import Any
 from dysnomia_base.records import dataclass
 from dysnomia_base.whole_file import in_place_of
 from dysnomia_store import moment
+from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.records import JobState, JobView
 
@@ -36,6 +36,7 @@ _GIVEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """A link in its place is not followed, a pipe not waited for."""
 _SHOWN = ("plan.json", "request.json", "record", "events.jsonl")
 """The files of a job that its view is made of."""
+_FIELDS = frozenset(JobView.__match_args__)
 
 Stamp = tuple[int, ...]
 
@@ -48,12 +49,12 @@ class Over:
     stamp: Stamp
 
 
-def stamp(folder: JobFolder) -> Stamp:
+def stamp(jobs: Path, number: int) -> Stamp:
     """Changes with each of the files that a job is shown from: size and time of each, -1 where it is not there."""
     result = []
     for name in _SHOWN:
         try:
-            status = os.lstat(f"{folder.path}/{name}")  # no Path is made: hundreds are asked
+            status = os.lstat(f"{jobs}/{number}/{name}")  # no Path is made: hundreds are asked
         except OSError:
             result += [-1, -1]
         else:
@@ -108,7 +109,11 @@ def read(jobs: Path) -> Mapping[int, Over]:
             os.close(fd)
     except OSError:
         return {}
-    return {int(one.view.id): one for one in map(_parsed, text.splitlines()) if one is not None}
+    bodies = [line[9:] for line in text.splitlines() if _is_whole(line)]
+    try:
+        return dict(map(_parsed, filter(_is_current, json.loads(b"[" + b",".join(bodies) + b"]"))))
+    except (ValueError, TypeError, LookupError, NameRejected):  # whole lines, and nothing that we wrote
+        return {}
 
 
 def _line(one: Over) -> bytes:
@@ -121,15 +126,19 @@ def _line(one: Over) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
-def _parsed(line: bytes) -> Over | None:
-    """A line; None where it is not whole, or of another version. What has its checksum was written by ``_line``."""
-    body = line[9:]
-    if line[8:9] != b" " or line[:8] != b"%08x" % zlib.crc32(body):
-        return None
-    form, stamped, view = json.loads(body)
-    if form != _FORMAT or set(view) != set(JobView.__match_args__):
-        return None
-    return Over(_view(view), tuple(stamped))
+def _is_whole(line: bytes) -> bool:
+    return line[8:9] == b" " and line[:8] == b"%08x" % zlib.crc32(line[9:])
+
+
+def _is_current(record: Any) -> bool:
+    """Whether it is of this version. What has its checksum was written by ``_line``."""
+    form, _, view = record
+    return bool(form == _FORMAT and view.keys() == _FIELDS)
+
+
+def _parsed(record: Any) -> tuple[int, Over]:
+    _, stamped, view = record
+    return int(view["id"]), Over(_view(view), tuple(stamped))
 
 
 def _view(fields: dict[str, Any]) -> JobView:

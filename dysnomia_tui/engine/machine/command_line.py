@@ -7,11 +7,11 @@ configured on the machine.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from dysnomia_base.environment import reaches_children
+from dysnomia_base.patterns import pattern
 from dysnomia_base.records import replace
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
@@ -19,7 +19,7 @@ from dysnomia_tui.config.model import GivenContainer
 from dysnomia_tui.config.nix import plain_name
 from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory, read_container
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 _NO_PROPERTIES = frozenset({"PATH", "DYSNOMIA_STATEDIR", "type"})
 
 

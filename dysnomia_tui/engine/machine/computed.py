@@ -6,16 +6,16 @@ and type, and the component that an activity is about. Files use them, as in ``t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from dysnomia_base.patterns import pattern
 from dysnomia_plugins.base import PropertyValue
 from dysnomia_plugins.config_files.properties import read_properties
 
 COMPONENT = "component"
-_NAMED = re.compile(r"\$\{?[#!]?(component|type|operation|module|componentFile|containerConfig|container)\b")
+_NAMED = pattern(r"\$\{?[#!]?(component|type|operation|module|componentFile|containerConfig|container)\b")
 _NOT_KEPT = ("operation", "module", "componentFile")
 """Those that differ from call to call: what is shown, planned and done would be of different values."""
 _MARK = "\0"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -278,7 +277,7 @@ def _left_out(machine: Machine) -> Sequence[str]:
 
 def _disk(machine: Machine) -> tuple[int | None, int | None]:
     try:
-        usage = shutil.disk_usage(nearest_existing(machine.settings.statedir))
+        disk = os.statvfs(nearest_existing(machine.settings.statedir))
     except OSError:
         return None, None
-    return usage.free, usage.total
+    return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize

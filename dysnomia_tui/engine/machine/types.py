@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,6 +80,8 @@ def tools_of(plugin: Plugin, path: str = "") -> tuple[Tool, ...]:
 
 def _found(names: Sequence[str], where: str) -> str:
     """The first of these programs that is there; ``""`` for none."""
+    import shutil  # as long as the rest of a short look, which most types do without
+
     return next((path for name in names if (path := shutil.which(name, path=where))), "")
 
 

@@ -12,12 +12,12 @@ that would *do* something is an error naming file and line; no message holds a v
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from dysnomia_base.ownership import refusal
+from dysnomia_base.patterns import pattern
 from dysnomia_base.secrets import is_secret
 from dysnomia_plugins.base import PropertyValue
 from dysnomia_plugins.config_files.nesting import SyntaxFault, end_of_braces, end_of_substitution
@@ -25,7 +25,7 @@ from dysnomia_plugins.errors import BadProperties
 
 MAX_BYTES = 1 << 20
 """A larger file is refused: it is not a list of properties."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 _SPECIAL = set(";&|<>`()")
 """What ends a word, or begins another, in bash. (Braces are not expanded where a value is assigned.)"""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v",

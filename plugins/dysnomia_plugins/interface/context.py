@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dysnomia_base.environment import search_path
 from dysnomia_base.records import dataclass, field
 from dysnomia_store.names import ComponentKey
 
 if TYPE_CHECKING:
+    from typing import BinaryIO, Unpack
+
+    from dysnomia_plugins.interface.options import FollowOptions, ReadOptions, RunOptions, WriteOptions
     from dysnomia_plugins.interface.records import Earlier
 
 PropertyValue = str | tuple[str, ...]
@@ -104,51 +107,6 @@ class Finished:
 SERVICE_UMASK = 0o022
 """What programs that are not ours (a component's, an operator's, a module) leave out of the mode of what they make: as
 when they are started from a terminal or by systemd. A job's own is closed to all others."""
-
-
-class ChildOptions(TypedDict, total=False):
-    """How a child process is started. Each may be left out."""
-
-    env: Mapping[str, str] | None
-    """Its whole environment besides PATH and LC_ALL."""
-    user: str | None
-    """Whom it runs as, where we are root; else as we do."""
-    cwd: Path | None
-    umask: int
-    """What it leaves out of the mode of what it makes; ours where it is left out."""
-    pass_fds: Sequence[int]
-    """Descriptors it inherits, besides those of the runner."""
-
-
-class RunOptions(ChildOptions, total=False):
-    """Of one that is run to its end."""
-
-    stdin: bytes | BinaryIO | None
-    timeout: float | None
-    """Seconds."""
-
-
-class ReadOptions(ChildOptions, total=False):
-    """Of one whose output is read."""
-
-    on_stderr: Callable[[bytes], Any] | None
-    """Called in another thread for each line of errors, without its newline."""
-    source: BinaryIO | None
-    """An open file that is its standard input."""
-
-
-class FollowOptions(ReadOptions, total=False):
-    """Of one whose output is handed on as it comes, and which may leave daemons behind."""
-
-    on_stdout: Callable[[bytes], Any] | None
-    """Called in another thread for each line of output, without its newline."""
-
-
-class WriteOptions(ChildOptions, total=False):
-    """Of one whose input is written."""
-
-    on_stdout: Callable[[bytes], Any] | None
-    """Called in another thread for each line of output, without its newline."""
 
 
 class Runner(Protocol):

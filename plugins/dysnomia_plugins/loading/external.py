@@ -10,27 +10,30 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from dysnomia_base.ownership import is_obeyed, refusal
+from dysnomia_base.patterns import pattern
 from dysnomia_plugins.base import Component, Context, OutputLine, PrivateStatePlugin, PropertyValue
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.interface.context import SERVICE_UMASK, FollowOptions
+from dysnomia_plugins.interface.context import SERVICE_UMASK
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.interface.options import FollowOptions
 
 ACTIVITIES = ("activate", "deactivate", "lock", "unlock", "snapshot", "restore", "collect-garbage")
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEPT_VARIABLES = frozenset({"PATH", "DYSNOMIA_STATEDIR"})
 _SNIFFED = 1 << 20
 OURS = b"# A type of dysnomia-tui, for bash Dysnomia and Disnix."
 """The second line of an executable that calls a type of ours: never taken for a module of another's."""
-_SOURCED = re.compile(r"(?m)^[ \t]*(?:source|\.)[ \t]+[\"']?([^\s\"';]*/dysnomia/util)\b")
-_ASSIGNED = re.compile(r"(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=[\"']?([^\s\"';]*)")
-_AS_ANOTHER = re.compile(rb"(?m)^[^#\n]*\b(?:su|sudo|runuser|setpriv|setuidgid|doas|gosu)[ \t]")
-_REFERRED = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_SOURCED = pattern(r"(?m)^[ \t]*(?:source|\.)[ \t]+[\"']?([^\s\"';]*/dysnomia/util)\b")
+_ASSIGNED = pattern(r"(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=[\"']?([^\s\"';]*)")
+_AS_ANOTHER = pattern(rb"(?m)^[^#\n]*\b(?:su|sudo|runuser|setpriv|setuidgid|doas|gosu)[ \t]")
+_REFERRED = pattern(r"\$(?:\{(\w+)\}|(\w+))")
 
 
 def module_names(modules_path: Sequence[Path]) -> tuple[str, ...]:

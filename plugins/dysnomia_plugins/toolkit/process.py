@@ -22,16 +22,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Unpack
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from dysnomia_base.children import kill_group
 from dysnomia_base.environment import search_path
 from dysnomia_base.secrets import Redactor, secrets_of
 from dysnomia_plugins.base import CancelToken, Finished
 from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed, ToolMissing
-from dysnomia_plugins.interface.context import Argv, ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
+from dysnomia_plugins.interface.context import Argv
 from dysnomia_plugins.toolkit.daemons import LockKeeper, read_on
 from dysnomia_plugins.toolkit.output import Drain, Keeper, LineSplitter
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.interface.options import ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
 
 OUTPUT_LIMIT = 64 << 20
 """Bytes of standard output that ``run`` keeps; more is an error, not memory."""

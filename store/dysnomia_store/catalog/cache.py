@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from dysnomia_base.gc_pause import gc_paused
 from dysnomia_base.ownership import is_obeyed, may_be_made
 from dysnomia_base.records import dataclass
-from dysnomia_store.catalog.component import ComponentReading, GenerationRow, SnapshotRow, read
+from dysnomia_store.catalog.component import ComponentReading, read
 from dysnomia_store.catalog.generations import Line
-from dysnomia_store.catalog.quality import failed, rate_generations
+from dysnomia_store.catalog.quality import rate_generations
 from dysnomia_store.catalog.rhythm import LOOKED_AT, usual_distance
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk
@@ -39,47 +39,15 @@ _WATCHED = ("generations", "snapshots", "history", "metadata", "checks", "marks"
 _RACY = 50_000_000
 """Nanoseconds. A folder changed so short a time before it was read may change again without its time moving on
 (the kernel's clock for files ticks every 1 to 10 ms): such a reading is not proof of anything later."""
-_SCHEMA = """
-CREATE TABLE comp (cid INTEGER PRIMARY KEY, container BLOB, component BLOB, proof TEXT, seen_inode INT, seen_offset INT,
-    count INT, newest INT, newest_good INT, stored INT, problems INT, born INT, turn INT,
-    UNIQUE (container, component));
-CREATE TABLE gen (cid INT, number INT, id BLOB, as_of INT, estimated INT, until INT, seen INT, history TEXT,
-    mark_name BLOB, marks TEXT, suspicious TEXT, problem TEXT, good INT, trouble TEXT, turn INT,
-    PRIMARY KEY (cid, number));
-CREATE TABLE snap (cid INT, id BLOB, present INT, content_size INT, stored_size INT, complete INT, sections INT,
-    metadata TEXT, metadata_error TEXT, metadata_sig TEXT, size_sig TEXT, last_check TEXT, check_sig TEXT,
-    PRIMARY KEY (cid, id)) WITHOUT ROWID;
-"""
-_GEN = "number, id, as_of, estimated, until, seen, history, mark_name, marks, suspicious, problem, good, trouble"
-_SNAP = (
-    "id, present, content_size, stored_size, complete, sections, metadata, metadata_error, metadata_sig, size_sig,"
-    " last_check, check_sig"
-)
 _LINES = (
     "SELECT number, gen.id, as_of, estimated, until, seen, history, marks, suspicious, trouble, metadata, last_check"
     " FROM gen LEFT JOIN snap ON snap.cid = gen.cid AND snap.id = gen.id WHERE gen.cid = ?"
 )
+_OWN = "SELECT cid, proof, count, newest, newest_good, stored, problems FROM comp"
+_PROOF = f"{_OWN} WHERE container = ? AND component = ?"
+_COUNTED = f"{_OWN} WHERE cid = ?"
 _NUMBERS = "SELECT number FROM gen WHERE cid = ? ORDER BY number"
 _TIMES = "SELECT as_of, until, seen FROM gen WHERE cid = ? AND id != x'' ORDER BY number DESC"
-_LIGHT_GEN = _GEN.replace("history", "substr(history, 1, 0)")
-_LIGHT_SNAP = _SNAP.replace(" metadata,", " substr(metadata, 1, 0),")
-"""With ``""`` for the long texts that are there: they stay in the index."""
-
-
-def _put(table: str, columns: str, key: str, long: str) -> str:
-    """A statement that writes a row, and leaves its long text as it is where that is given as ``""``."""
-    names = columns.split(", ")
-    given = ", ".join(
-        f"{name} = iif(excluded.{name} = '', {name}, excluded.{name})" if name == long else f"{name} = excluded.{name}"
-        for name in names
-        if name != key
-    )
-    values = ", ".join("?" * (len(names) + 1))
-    return f"INSERT INTO {table} (cid, {columns}) VALUES ({values}) ON CONFLICT (cid, {key}) DO UPDATE SET {given}"
-
-
-_PUT_GEN = _put("gen", f"{_GEN}, turn", "number", "history")
-_PUT_SNAP = _put("snap", _SNAP, "id", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +92,27 @@ class Cache:
         """The component at a glance."""
         return self._with(key, self._glance)
 
+    def glances(self, keys: Sequence[ComponentKey]) -> dict[ComponentKey, Glance]:
+        """Those of these components of which the index says what is on the disk; the others are left out.
+
+        It is read at one go: with a few rows of each, taking the lock of the file costs more than reading them."""
+        read: dict[ComponentKey, Glance] = {}
+        with self._lock:
+            try:
+                with self._reading() as db:
+                    for key in keys:
+                        row = db.execute(_PROOF, _names(key)).fetchone()
+                        if row is not None and row[1] == prove(self._layout, key)[0]:
+                            read[key] = self._glanced(db, row)
+            except sqlite3.Error as error:
+                self._in_place_of(error)
+        return read
+
     def light(self, key: ComponentKey) -> ComponentReading:
         """Everything of a component, judged, but for the texts of history and metadata: enough to count by."""
-        return self._with(key, self._load)
+        from dysnomia_store.catalog.index_rows import load
+
+        return self._with(key, load)
 
     def since(self, key: ComponentKey, mark: Mark) -> Changes:
         """Changes since an earlier answer's mark; everything where the mark is not from this index."""
@@ -172,25 +158,31 @@ class Cache:
                 with gc_paused():
                     return ask(db, self._fresh(db, key))
             except sqlite3.Error as error:
-                if self._private:
-                    raise
-                # Locked, full or read-only: what it says is still good. Else it is torn, and made again.
-                sound = isinstance(error, sqlite3.OperationalError)
-                if not sound:
-                    with suppress(OSError):
-                        self._path.unlink(missing_ok=True)
-                db = self._go_private(seeded=sound)
+                db = self._in_place_of(error)
                 return ask(db, self._fresh(db, key))
+
+    def _in_place_of(self, error: sqlite3.Error) -> sqlite3.Connection:
+        """An index of this process's own, for the one that is wrong. Raises the error where it is that already."""
+        if self._private:
+            raise error
+        # Locked, full or read-only: what it says is still good. Else it is torn, and made again.
+        sound = isinstance(error, sqlite3.OperationalError)
+        if not sound:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+        return self._go_private(seeded=sound)
 
     def _fresh(self, db: sqlite3.Connection, key: ComponentKey) -> int:
         """The component's number in the index, after its rows were made to say what is on the disk."""
-        names = (os.fsencode(key.container), os.fsencode(key.component))
-        row = db.execute("SELECT cid, proof FROM comp WHERE container = ? AND component = ?", names).fetchone()
+        names = _names(key)
+        row = db.execute(_PROOF, names).fetchone()
         proof, settled = prove(self._layout, key)
         if row is not None and row[1] == proof:
             return int(row[0])
+        from dysnomia_store.catalog.index_rows import load, store  # most components have not changed
+
         with self._writing(db):
-            row = db.execute("SELECT cid, proof FROM comp WHERE container = ? AND component = ?", names).fetchone()
+            row = db.execute(_PROOF, names).fetchone()
             if row is None:
                 born = int.from_bytes(os.urandom(8), "big") >> 2 | 1
                 db.execute(
@@ -199,11 +191,22 @@ class Cache:
                 )
                 row = db.execute("SELECT last_insert_rowid()").fetchone()
             cid = int(row[0])
-            before = self._load(db, cid)
+            before = load(db, cid)
             now = read(self._layout, key, before)
             rate_generations(now)
-            _store(db, cid, before, now, proof if settled else "")
+            store(db, cid, before, now, proof if settled else "")
             return cid
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The index as it is at one moment. Who writes waits for its end."""
+        db = self._open()
+        db.execute("BEGIN")
+        try:
+            with gc_paused():
+                yield db
+        finally:
+            db.rollback()
 
     @contextmanager
     def _writing(self, db: sqlite3.Connection) -> Iterator[None]:
@@ -278,21 +281,14 @@ class Cache:
             return False
 
     def _glance(self, db: sqlite3.Connection, cid: int) -> Glance:
-        sql = "SELECT count, newest, newest_good, stored, problems FROM comp WHERE cid = ?"
+        return self._glanced(db, db.execute(_COUNTED, (cid,)).fetchone())
+
+    def _glanced(self, db: sqlite3.Connection, row: tuple[Any, ...]) -> Glance:
+        """From the component's own row: see ``_OWN``."""
+        cid, _, count, last, good, stored, problems = row
         newest = db.execute(f"{_TIMES} LIMIT {LOOKED_AT}", (cid,)).fetchall()
-        count, last, good, stored, problems = db.execute(sql, (cid,)).fetchone()
         lines = self._lines(db, cid, sorted({number for number in (last, good) if number is not None}))
         return Glance(count, last, good, stored, problems, usual_distance(newest[::-1]), lines)
-
-    def _load(self, db: sqlite3.Connection, cid: int) -> ComponentReading:
-        reading = ComponentReading()
-        for gen in map(_gen, db.execute(f"SELECT {_LIGHT_GEN} FROM gen WHERE cid = ? ORDER BY number", (cid,))):
-            reading.gens[gen.number] = gen
-        for snap in map(_snap, db.execute(f"SELECT {_LIGHT_SNAP} FROM snap WHERE cid = ?", (cid,))):
-            reading.snaps[snap.id] = snap
-        inode, offset = db.execute("SELECT seen_inode, seen_offset FROM comp WHERE cid = ?", (cid,)).fetchone()
-        reading.seen_at = (inode or 0, offset or 0)
-        return reading
 
     def _lines(self, db: sqlite3.Connection, cid: int, numbers: list[int] | None) -> list[Line]:
         if numbers is None:
@@ -307,14 +303,20 @@ def connect(path: str, *, uri: bool = False) -> sqlite3.Connection:
     return db
 
 
+def _names(key: ComponentKey) -> tuple[bytes, bytes]:
+    return os.fsencode(key.container), os.fsencode(key.component)
+
+
 def _usable(db: sqlite3.Connection) -> bool:
     return bool(db.execute("PRAGMA user_version").fetchone()[0] == VERSION)
 
 
 def _make(db: sqlite3.Connection) -> None:
+    from dysnomia_store.catalog.index_rows import SCHEMA
+
     db.execute("BEGIN IMMEDIATE")
     if not _usable(db):  # another process may have been quicker
-        for statement in filter(None, map(str.strip, _SCHEMA.split(";"))):
+        for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute("COMMIT")
@@ -326,7 +328,7 @@ def prove(layout: Layout, key: ComponentKey) -> tuple[str, bool]:
     newest = 0
     for folder in layout.all_of(_WATCHED, key):
         newest = max(newest, _look(folder, parts))
-    newest = max(newest, _look(layout.seen(key), parts))
+    newest = max(newest, _look(layout.seen_text(key), parts))
     return " ".join(parts), abs(time.time_ns() - newest) > _RACY
 
 
@@ -338,94 +340,3 @@ def _look(path: str | Path, parts: list[str]) -> int:
         return 0
     parts.append(f"{at.st_ino}.{at.st_mtime_ns}.{at.st_ctime_ns}.{at.st_size}")
     return max(at.st_mtime_ns, at.st_ctime_ns)
-
-
-def _gen(row: tuple[object, ...]) -> GenerationRow:
-    number, snapshot_id, as_of, estimated, until, seen, history, name, marks, suspicious, problem, good, trouble = row
-    return GenerationRow(
-        number,  # type: ignore[arg-type]
-        os.fsdecode(snapshot_id),  # type: ignore[arg-type]
-        as_of,  # type: ignore[arg-type]
-        estimated == 1,
-        until,  # type: ignore[arg-type]
-        seen,  # type: ignore[arg-type]
-        history,  # type: ignore[arg-type]
-        os.fsdecode(name),  # type: ignore[arg-type]
-        marks,  # type: ignore[arg-type]
-        suspicious,  # type: ignore[arg-type]
-        problem,  # type: ignore[arg-type]
-        good == 1,
-        trouble,  # type: ignore[arg-type]
-    )
-
-
-def _gen_row(gen: GenerationRow) -> tuple[object, ...]:
-    return (
-        gen.number, os.fsencode(gen.id), gen.as_of, int(gen.estimated), gen.until, gen.seen, gen.history,
-        os.fsencode(gen.mark_name), gen.marks, _text(gen.suspicious), _text(gen.problem), int(gen.good),
-        _text(gen.trouble),
-    )  # fmt: skip
-
-
-def _text(words: str) -> str:
-    """Words that may quote a name which is not UTF-8, as SQLite takes them."""
-    return words.encode("utf-8", "backslashreplace").decode()
-
-
-def _snap(row: tuple[object, ...]) -> SnapshotRow:
-    (
-        snapshot_id, present, content_size, stored_size, complete, sections, metadata, metadata_error, metadata_sig,
-        size_sig, last_check, check_sig,
-    ) = row  # fmt: skip
-    return SnapshotRow(
-        os.fsdecode(snapshot_id),  # type: ignore[arg-type]
-        present == 1,
-        content_size,  # type: ignore[arg-type]
-        stored_size,  # type: ignore[arg-type]
-        None if complete is None else complete == 1,
-        sections,  # type: ignore[arg-type]
-        metadata,  # type: ignore[arg-type]
-        metadata_error,  # type: ignore[arg-type]
-        metadata_sig,  # type: ignore[arg-type]
-        size_sig,  # type: ignore[arg-type]
-        last_check,  # type: ignore[arg-type]
-        check_sig,  # type: ignore[arg-type]
-    )
-
-
-def _snap_row(snap: SnapshotRow) -> tuple[object, ...]:
-    return (
-        os.fsencode(snap.id), int(snap.exists), snap.content_size, snap.stored_size,
-        None if snap.complete is None else int(snap.complete), snap.sections, snap.metadata,
-        _text(snap.metadata_error), snap.metadata_sig, snap.size_sig, snap.check, snap.check_sig,
-    )  # fmt: skip
-
-
-def _store(db: sqlite3.Connection, cid: int, before: ComponentReading, now: ComponentReading, proof: str) -> None:
-    """Write what changed, and what it comes to. A long text that is ``""`` is the one the index has."""
-    gone_gens = [(cid, number) for number in before.gens.keys() - now.gens.keys()]
-    gone_snaps = [(cid, os.fsencode(snapshot_id)) for snapshot_id in before.snaps.keys() - now.snaps.keys()]
-    db.executemany("DELETE FROM gen WHERE cid = ? AND number = ?", gone_gens)
-    db.executemany("DELETE FROM snap WHERE cid = ? AND id = ?", gone_snaps)
-    turn = int(db.execute("SELECT turn FROM comp WHERE cid = ?", (cid,)).fetchone()[0]) + 1
-    changed = {snap.id: snap for snap in now.snaps.values() if before.snaps.get(snap.id) != snap}
-    gens = [gen for gen in now.gens.values() if gen.id in changed or before.gens.get(gen.number) != gen]
-    db.executemany(_PUT_GEN, ((cid, *_gen_row(gen), turn) for gen in gens))
-    db.executemany(_PUT_SNAP, ((cid, *_snap_row(snap)) for snap in changed.values()))
-    bad = {snap.id for snap in now.snaps.values() if failed(snap)}
-    good = [gen.number for gen in now.gens.values() if gen.good]
-    db.execute(
-        "UPDATE comp SET proof = ?, seen_inode = ?, seen_offset = ?, count = ?, newest = ?, newest_good = ?,"
-        " stored = ?, problems = ?, turn = ? WHERE cid = ?",
-        (
-            proof,
-            *now.seen_at,
-            len(now.gens),
-            max(now.gens, default=None),
-            max(good, default=None),
-            sum(snap.stored_size for snap in now.snaps.values() if snap.exists),
-            sum(1 for gen in now.gens.values() if gen.suspicious or gen.trouble or gen.id in bad),
-            turn if gens or gone_gens else turn - 1,
-            cid,
-        ),
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
@@ -50,19 +50,36 @@ class Line(NamedTuple):
 
 def generations(key: ComponentKey, lines: Iterable[Line]) -> tuple[Generation, ...]:
     """The records of a component's generations, in the order of the lines."""
+    return generations_of((key, line) for line in lines)
+
+
+def generations_of(lines: Iterable[tuple[ComponentKey, Line]]) -> tuple[Generation, ...]:
+    """The same of several components; a key comes with each line."""
     result: list[Generation] = []
-    metadata: dict[bytes, Metadata | None] = {}
-    rest = iter(lines)
+    metadata: dict[tuple[int, bytes], Metadata | None] = {}
+    rest = _with_snapshots(lines)
     with gc_paused():
         while batch := list(islice(rest, _BATCH)):
             # One call of the parser for many records: what a call costs is more than what most of them do.
-            histories = _parsed(line.history for line in batch)
-            described = _parsed(None if line.id in metadata else line.metadata for line in batch)
-            for line, history, description in zip(batch, histories, described, strict=True):
-                if line.id not in metadata:
-                    metadata[line.id] = None if description is None else records.metadata_of(description)
-                result.append(_generation(key, line, history, metadata[line.id]))
+            histories = _parsed(line.history for _, line, _ in batch)
+            described = _parsed(None if snap in metadata else line.metadata for _, line, snap in batch)
+            for (key, line, snap), history, description in zip(batch, histories, described, strict=True):
+                if snap not in metadata:
+                    metadata[snap] = None if description is None else records.metadata_of(description)
+                result.append(_generation(key, line, history, metadata[snap]))
     return tuple(result)
+
+
+def _with_snapshots(
+    lines: Iterable[tuple[ComponentKey, Line]],
+) -> Iterator[tuple[ComponentKey, Line, tuple[int, bytes]]]:
+    """With what tells the snapshots of all components apart: the hash of a key takes longer than all else here."""
+    before: ComponentKey | None = None
+    turn = 0
+    for key, line in lines:
+        if key is not before:
+            before, turn = key, turn + 1
+        yield key, line, (turn, line.id)
 
 
 def just_made(layout: Layout, key: ComponentKey, number: int) -> Generation | None:

@@ -73,7 +73,11 @@ class Layout:
         return self.of("history", key) / f"{number}.{stem(snapshot_id)}.json"
 
     def seen(self, key: ComponentKey) -> Path:
-        return self.of("history", key) / "seen.jsonl"
+        return Path(self.seen_text(key))
+
+    def seen_text(self, key: ComponentKey) -> str:
+        """The same as text: see ``all_of``."""
+        return f"{self.root}/history/{key.container}/{key.component}/seen.jsonl"
 
     def note(self, key: ComponentKey) -> Path:
         """What the newest dump noted for the next one."""

@@ -17,7 +17,8 @@ LISTED = b"listed\n"
 
 def marked_as(layout: Layout, key: ComponentKey) -> tuple[bool, bool]:
     """(active, garbage)."""
-    return os.path.exists(layout.of("activated", key)), os.path.exists(layout.of("garbage", key))  # noqa: PTH110
+    active, garbage = map(os.path.exists, layout.all_of(("activated", "garbage"), key))
+    return active, garbage
 
 
 def mark_as(workspace: Workspace, key: ComponentKey, *, active: bool, garbage: bool) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -202,7 +201,9 @@ class Disk:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "is not a regular file", str(source))
             with self.create(target, mode) as writing:
-                shutil.copyfileobj(reading, writing, 1 << 20)
+                from shutil import copyfileobj  # only writers come here
+
+                copyfileobj(reading, writing, 1 << 20)
                 self.fsync(writing)
 
     def preallocate(self, path: Path, size: int) -> None:

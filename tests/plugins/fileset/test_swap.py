@@ -14,7 +14,7 @@ import pytest
 
 from dysnomia_plugins.base import Purpose
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.toolkit.guarded import system
+from dysnomia_plugins.toolkit.guarded import libc
 from dysnomia_plugins.toolkit.trees import exchange
 from tests.plugins.conformance.driver import in_child
 from tests.plugins.fileset.scene import Scene
@@ -87,7 +87,7 @@ def test_what_was_set_aside_is_swapped_back_by_another_job(scene: Scene) -> None
 
 def test_a_failing_exchange_puts_back_what_was_exchanged(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.load()
-    real = system.rename
+    real = libc.rename
     calls = 0
 
     def failing(source: str, source_folder: int, target: str, target_folder: int, flags: int) -> None:
@@ -174,7 +174,7 @@ def _killed(work: Callable[[], object], at: int, *, one_step: bool) -> int:
             return counting
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(exchange, "rename", counted(system.rename) if one_step else _busy)
+            patch.setattr(exchange, "rename", counted(libc.rename) if one_step else _busy)
             for name in ("rename_new", "copy_attributes"):
                 patch.setattr(exchange, name, counted(getattr(exchange, name)))
             for name in ("rmdir", "makedirs"):

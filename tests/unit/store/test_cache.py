@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store.catalog import component
+from dysnomia_store.disk.layout import Layout
 from dysnomia_store.errors import NotPermitted
 from dysnomia_store.model import Check, CheckResult, Marks
+from dysnomia_store.names import ComponentKey
 from tests.unit.store.shop import KEY, START, Shop, rows
 from tests.waiting import wait_until
 
@@ -54,6 +56,29 @@ def test_a_fresh_index_is_not_read_again(full: Shop, monkeypatch: pytest.MonkeyP
     os.utime(full.root / "history/databases/orders")
     with pytest.raises(AssertionError, match="was read"):
         other.store.summaries()
+
+
+def test_of_all_components_those_are_read_again_that_have_changed(full: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stock", "users"):
+        full.commit(rows(7), key=ComponentKey("databases", name))
+    settled(full)
+    before = full.store.summaries()
+    other = full.again()
+    other.commit(rows(103))
+    read_again = []
+
+    def noted(layout: Layout, key: ComponentKey, known: component.ComponentReading) -> component.ComponentReading:
+        read_again.append(key)
+        return component.read(layout, key, known)
+
+    monkeypatch.setattr("dysnomia_store.catalog.cache.read", noted)
+    after = full.store.summaries()
+    assert read_again == [KEY]
+    assert after[KEY].generations == 4
+    assert after[KEY].newest == full.store.generations(KEY)[-1]
+    assert {key: one for key, one in after.items() if key != KEY} == {
+        key: one for key, one in before.items() if key != KEY
+    }
 
 
 def every_check(shop: Shop) -> None:

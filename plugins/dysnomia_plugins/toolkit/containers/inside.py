@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from dysnomia_plugins.base import Finished, Runner
 from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, ToolMissing, Unsupported
-from dysnomia_plugins.interface.context import Argv, ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
+from dysnomia_plugins.interface.context import Argv
 from dysnomia_plugins.toolkit.containers.engine import Reference
 
 _GUARD = (
@@ -23,6 +23,9 @@ _GUARD = (
     " { read -r line; kill -9 $program; } <&3 >/dev/null 2>&1 & watch=$!; exec 3<&-;"
     " wait $program; status=$?; kill $watch 2>/dev/null; wait $watch 2>/dev/null; exit $status"
 )
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.interface.options import ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
 """Runs its arguments, and ends them when its standard input ends. It leaves after all of its children: an orphan goes
 to the container's first process, and PostgreSQL takes one that was killed for a crash of its own, and ends all
 sessions."""

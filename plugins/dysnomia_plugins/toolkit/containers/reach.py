@@ -7,18 +7,21 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, Unpack
+from typing import TYPE_CHECKING, BinaryIO, Unpack
 
 import psutil
 
 from dysnomia_plugins.base import Finished, Runner
 from dysnomia_plugins.errors import PluginError, ServerDown
-from dysnomia_plugins.interface.context import Argv, FollowOptions, ReadOptions, RunOptions, WriteOptions
+from dysnomia_plugins.interface.context import Argv
 from dysnomia_plugins.toolkit.containers.engine import Reference
 from dysnomia_plugins.toolkit.containers.facts import Facts
 from dysnomia_plugins.toolkit.containers.inside import SECRET_HINT, InsideRunner, readable, variable
 from dysnomia_plugins.toolkit.processes import PROC
 from dysnomia_plugins.toolkit.servers import namesake
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.interface.options import FollowOptions, ReadOptions, RunOptions, WriteOptions
 
 CONNECT_SECONDS = 0.4
 """Within which a port of this machine or of a network of its own answers."""

@@ -8,7 +8,6 @@ file servers use it), and this thread alone; signals and tracing see root as bef
 
 from __future__ import annotations
 
-import ctypes
 import grp
 import os
 import pwd
@@ -20,8 +19,6 @@ from dysnomia_base.records import dataclass
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.guarded.way import NOBODY, Others, user_in_words
 
-_ASKED = ctypes.c_uint(0xFFFFFFFF)
-"""An id that nobody has: it changes nothing, and tells what is set."""
 _current = threading.local()
 
 
@@ -122,10 +119,8 @@ def _seen_as(actor: Actor | None) -> Iterator[None]:
 
 def _set(actor: Actor | None, own: tuple[int, ...]) -> None:
     uid, gid, groups = (actor.uid, actor.gid, actor.groups) if actor else (os.geteuid(), os.getegid(), own)
-    library = ctypes.CDLL(None)
+    from dysnomia_plugins.toolkit.guarded.libc import set_file_user  # first when we are nobody else yet
+
     os.setgroups(groups)
-    for call, wanted in ((library.setfsgid, gid), (library.setfsuid, uid)):
-        call.restype = ctypes.c_uint
-        call(ctypes.c_uint(wanted))
-        if call(_ASKED) != wanted:
-            raise NotSafe(f"could not switch to the user {user_in_words(uid)}", "run it with all of root's rights")
+    if not set_file_user(uid, gid):
+        raise NotSafe(f"could not switch to the user {user_in_words(uid)}", "run it with all of root's rights")

@@ -268,7 +268,9 @@ class Folder:
 
     def move(self, name: str, target: Folder, new: str) -> None:
         """Rename, over nothing. Raises FileExistsError, OSError."""
-        system.rename_new(name, self.descriptor, new, target.descriptor)
+        from dysnomia_plugins.toolkit.guarded.libc import rename_new  # who acts as another has loaded it
+
+        rename_new(name, self.descriptor, new, target.descriptor)
 
     def move_over(self, name: str, target: Folder, new: str) -> None:
         """Rename, over a file that has the name. Raises OSError."""
@@ -276,7 +278,9 @@ class Folder:
 
     def exchange(self, name: str, other: Folder, with_name: str) -> None:
         """What has the two names changes places, in one step. Raises OSError; ENOSYS where that cannot be."""
-        system.rename(name, self.descriptor, with_name, other.descriptor, system.RENAME_EXCHANGE)
+        from dysnomia_plugins.toolkit.guarded.libc import RENAME_EXCHANGE, rename  # who acts as another has loaded it
+
+        rename(name, self.descriptor, with_name, other.descriptor, RENAME_EXCHANGE)
 
     def unlink(self, name: str) -> None:
         """Idempotent. Raises OSError."""

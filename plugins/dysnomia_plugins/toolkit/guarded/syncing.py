@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from dysnomia_plugins.toolkit.guarded.system import sync_file_system
+from dysnomia_plugins.toolkit.guarded.libc import sync_file_system
 
 
 @contextmanager

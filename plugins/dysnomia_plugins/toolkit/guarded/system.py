@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
@@ -13,8 +12,6 @@ from dysnomia_plugins.errors import PluginError
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASSING = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-RENAME_NOREPLACE = 1
-RENAME_EXCHANGE = 2
 
 SKIPPED_XATTRS = frozenset({"security.selinux", "security.ima", "security.evm", "security.apparmor"})
 """Labels that the system itself gives each file."""
@@ -150,38 +147,3 @@ def copy_attributes(source: int, target: int) -> None:
     write_xattrs(target, read_xattrs(source))
     os.fchmod(target, stat.S_IMODE(seen.st_mode))
     os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-
-
-def rename(source: str, source_folder: int, target: str, target_folder: int, flags: int) -> None:
-    """``renameat2``. Raises OSError as the system gives it; ENOSYS where there is no such call."""
-    library = ctypes.CDLL(None, use_errno=True)
-    try:
-        call = library.renameat2
-    except AttributeError:
-        raise OSError(errno.ENOSYS, "this C library has no renameat2") from None
-    if call(source_folder, os.fsencode(source), target_folder, os.fsencode(target), flags) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), source, None, target)
-
-
-def rename_new(source: str, source_folder: int, target: str, target_folder: int) -> None:
-    """Rename where nothing is in the way. Raises FileExistsError, OSError."""
-    try:
-        rename(source, source_folder, target, target_folder, RENAME_NOREPLACE)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSYS):
-            raise
-        try:
-            os.lstat(target, dir_fd=target_folder)
-        except FileNotFoundError:
-            os.rename(source, target, src_dir_fd=source_folder, dst_dir_fd=target_folder)
-            return
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
-
-
-def sync_file_system(descriptor: int) -> None:
-    """Return when everything written to the file system is on the disk. Raises OSError."""
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.syncfs(descriptor) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))

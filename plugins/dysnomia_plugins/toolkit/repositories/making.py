@@ -16,8 +16,9 @@ from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as, actor_for
 from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, PRIVATE_FOLDER, Folder, current_umask, hand_over
+from dysnomia_plugins.toolkit.guarded.libc import rename_new, sync_file_system
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder, why_not
-from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
+from dysnomia_plugins.toolkit.guarded.system import folder_at
 from dysnomia_plugins.toolkit.guarded.way import NOBODY, others_on_the_way
 from dysnomia_plugins.toolkit.repositories.places import let_in, make_wrapper, wrapper_made
 

@@ -24,15 +24,13 @@ from typing import Any
 from dysnomia_plugins.base import Journal
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder
+from dysnomia_plugins.toolkit.guarded.libc import RENAME_EXCHANGE, rename, rename_new
 from dysnomia_plugins.toolkit.guarded.removal import remove_empty
 from dysnomia_plugins.toolkit.guarded.system import (
-    RENAME_EXCHANGE,
     LinkInTheWay,
     copy_attributes,
     folder_at,
     open_folder,
-    rename,
-    rename_new,
 )
 from dysnomia_plugins.toolkit.trees.names import own_name
 

@@ -14,7 +14,8 @@ from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.guarded.acting import acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
-from dysnomia_plugins.toolkit.guarded.system import folder_at, sync_file_system
+from dysnomia_plugins.toolkit.guarded.libc import sync_file_system
+from dysnomia_plugins.toolkit.guarded.system import folder_at
 from dysnomia_plugins.toolkit.guarded.way import NOBODY
 from dysnomia_plugins.toolkit.repositories.files import FilesLoader, tamed
 from dysnomia_plugins.toolkit.repositories.making import begin, give_name, hand_over_top, maker_for, open_top, reclaim

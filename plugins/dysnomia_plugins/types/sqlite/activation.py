@@ -9,7 +9,8 @@ from pathlib import Path
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
-from dysnomia_plugins.types.sqlite.files import Dress, folder_of, job_file, remove, who
+from dysnomia_plugins.types.sqlite.files import Dress, folder_of, remove, who
+from dysnomia_plugins.types.sqlite.job_files import job_file
 from dysnomia_plugins.types.sqlite.load import copy_into
 from dysnomia_plugins.types.sqlite.opening import connect, show
 from dysnomia_plugins.types.sqlite.site import SIDECARS, Site, site_of

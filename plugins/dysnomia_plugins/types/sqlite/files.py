@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import grp
-import hashlib
 import os
 import pwd
 import stat
@@ -80,12 +79,6 @@ def _is_there(path: Path) -> bool:
         return stat.S_IFMT(path.lstat().st_mode) in (stat.S_IFREG, stat.S_IFLNK)
     except OSError:
         return False
-
-
-def job_file(live: Path, tag: str, purpose: str) -> Path:
-    """Where a job keeps a database beside ``live``: hidden, and never longer than a name may be."""
-    which = hashlib.sha256(os.fsencode(live.name)).hexdigest()[:8]
-    return live.with_name(f"{PREFIX}{tag}_{which}_{purpose}")
 
 
 def named_file(component: Component, live: Path, name: str) -> Path:

@@ -11,7 +11,6 @@ Properties: ``sqliteDir``; ``sqliteLockTimeout``, the seconds a database that ot
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,7 +48,6 @@ from dysnomia_plugins.types.sqlite.files import (
     Dress,
     clients_of,
     folder_of,
-    job_file,
     live_entry,
     live_file,
     named_file,
@@ -118,6 +116,8 @@ class SqliteDatabase(StatePlugin):
         """Beside and aside stand in the folder of the live file; scratch in the job's own."""
         if purpose is Purpose.SCRATCH:
             return Place(str(ctx.staging / "scratch.sqlite"))
+        from dysnomia_plugins.types.sqlite.job_files import job_file
+
         return Place(str(job_file(live_file(ctx.component), ctx.tag, purpose.value)))
 
     def address(self, component: Component) -> str:
@@ -350,6 +350,8 @@ class SqliteDatabase(StatePlugin):
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """sqlite3 on the file, as its owner. Raises ToolMissing; PluginError where there is no such file."""
+        import shutil
+
         program = shutil.which("sqlite3", path=search_path())
         if program is None:
             raise ToolMissing("the program sqlite3 is not installed", "it is in the package sqlite3")

@@ -14,7 +14,8 @@ from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder
-from dysnomia_plugins.toolkit.guarded.system import folder_at, sync_file_system
+from dysnomia_plugins.toolkit.guarded.libc import sync_file_system
+from dysnomia_plugins.toolkit.guarded.system import folder_at
 from dysnomia_plugins.toolkit.guarded.way import NOBODY
 from dysnomia_plugins.toolkit.repositories.files import FILES, FilesLoader, Last, clear, copy_files, tamed
 from dysnomia_plugins.toolkit.repositories.making import (

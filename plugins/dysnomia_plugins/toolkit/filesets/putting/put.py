@@ -20,12 +20,12 @@ from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
 from dysnomia_plugins.toolkit.filesets.putting.look import Look
 from dysnomia_plugins.toolkit.filesets.putting.staging import Staging
 from dysnomia_plugins.toolkit.filesets.putting.units import Unit, identity, inode
+from dysnomia_plugins.toolkit.guarded.libc import sync_file_system
 from dysnomia_plugins.toolkit.guarded.system import (
     LinkInTheWay,
     folder_at,
     open_below,
     open_folder,
-    sync_file_system,
 )
 from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.toolkit.trees.member import Kind

@@ -16,7 +16,8 @@ from typing import Any
 
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
-from dysnomia_plugins.toolkit.guarded.system import RENAME_EXCHANGE, LinkInTheWay, folder_at, rename, rename_new
+from dysnomia_plugins.toolkit.guarded.libc import RENAME_EXCHANGE, rename, rename_new
+from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.trees.exchange import CANNOT
 
 Inode = tuple[int, int] | None
