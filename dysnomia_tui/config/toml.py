@@ -157,6 +157,9 @@ class _Reading:
     def _value(self, value: Any, read: Reader, trail: Trail) -> Any:
         try:
             return read(value)
+        except _NoTable as error:
+            way_out = f"write it as [{'.'.join(trail)}] with lines below"
+            raise self._error(trail, f"{trail[-1]}: {error}", way_out) from None
         except ValueError as error:
             raise self._error(trail, f"{trail[-1]}: {error}", "correct that line") from None
 
@@ -207,9 +210,13 @@ def dotted(text: str) -> Trail:
 # --- readers of single values: each raises ValueError with what was expected ---------------------------------------
 
 
+class _NoTable(ValueError):
+    """Something else where a table belongs."""
+
+
 def _table(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError("expected a table here")
+        raise _NoTable("expected a table here")
     return value
 
 

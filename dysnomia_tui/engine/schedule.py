@@ -103,6 +103,7 @@ class Timer:
 
 def timers(settings: Settings, bin_folder: Path, environ: Mapping[str, str]) -> tuple[Timer, ...]:
     """Every task, as config.toml has it. ``bin_folder`` is where our commands are."""
+    environ = _leading(environ, settings)
     result = []
     for task in TASKS:
         when = settings.schedule.get(task.name, task.default)
@@ -122,7 +123,7 @@ def _units(
         *(f"OnFailure={unit}" for unit in settings.schedule_on_failure),
         "", "[Service]", "Type=oneshot", f"ExecStart={command}", "UMask=0077", "Nice=5", "IOSchedulingPriority=6",
         *HARDENING,
-        *(f"Environment={_quoted(f'{key}={value}')}" for key, value in sorted(environ.items()) if _ours(key)),
+        *(f"Environment={_quoted(f'{key}={value}')}" for key, value in sorted(environ.items())),
     ]  # fmt: skip
     if task.fine:
         service.append(f"SuccessExitStatus={' '.join(map(str, task.fine))}")
@@ -132,9 +133,14 @@ def _units(
     yield UnitFile(f"{name}.timer", "\n".join((MARK, *timer, "")))
 
 
-def _ours(variable: str) -> bool:
-    return variable in ("DYSNOMIA_STATEDIR", "DYSNOMIA_CONTAINERS_PATH", "DYSNOMIA_COMPONENTS_PATH",
-                        "DYSNOMIA_MODULES_PATH")  # fmt: skip
+def _leading(environ: Mapping[str, str], settings: Settings) -> Mapping[str, str]:
+    """The variables that lead a command to the same store, and to the same config.toml: what a timer starts has
+    neither those of a login nor, with the system's units, a home."""
+    names = ["DYSNOMIA_STATEDIR", "DYSNOMIA_CONTAINERS_PATH", "DYSNOMIA_COMPONENTS_PATH", "DYSNOMIA_MODULES_PATH"]
+    folder = Path(environ.get("XDG_CONFIG_HOME") or "/nowhere")
+    if folder != Path(environ.get("HOME", "")) / ".config" and any(folder in file.parents for file in settings.files):
+        names.append("XDG_CONFIG_HOME")
+    return {name: environ[name] for name in names if name in environ}
 
 
 def _quoted(word: str) -> str:
@@ -163,7 +169,7 @@ def cron(timers: Sequence[Timer]) -> Iterator[str]:
 
 def _shell(task: Task, bin_folder: Path, environ: Mapping[str, str]) -> str:
     program, *arguments = task.words
-    variables = [f"{name}={shlex.quote(value)}" for name, value in sorted(environ.items()) if _ours(name)]
+    variables = [f"{name}={shlex.quote(value)}" for name, value in sorted(environ.items())]
     return " ".join([*variables, shlex.join([str(bin_folder / program), *arguments])])
 
 

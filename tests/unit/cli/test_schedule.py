@@ -106,6 +106,20 @@ def test_lines_for_cron(tmp_path: Path) -> None:
     assert lines[2].startswith("# 'Mon..Fri 08:00:00/15' in cron's words")
 
 
+def test_a_timer_reads_the_same_config(tmp_path: Path) -> None:
+    """A timer has no ``XDG_CONFIG_HOME`` of its own, and would run with the defaults, and tell nobody."""
+    environ = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "own")}
+    (tmp_path / "own/dysnomia-tui").mkdir(parents=True)
+    (tmp_path / "own/dysnomia-tui/config.toml").write_text('[schedule]\nsnapshot = "02:30"\n')
+    made = timers(load_settings(environ, machine=tmp_path / "none"), BIN, environ)
+    (line, *_) = cron(made)
+    assert line.startswith(f"30 2 * * * XDG_CONFIG_HOME={tmp_path}/own ")
+    assert f"Environment=XDG_CONFIG_HOME={tmp_path}/own\n" in made[0].units[0].text
+    for other in ({**environ, "XDG_CONFIG_HOME": str(tmp_path / "elsewhere")}, {"HOME": str(tmp_path)}):
+        again = timers(load_settings(other, machine=tmp_path / "none"), BIN, other)
+        assert "XDG_CONFIG_HOME" not in again[0].units[0].text, "it holds none of ours"
+
+
 def test_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))
