@@ -120,7 +120,7 @@ def _looked(
     try:
         seen = rows_seen(machine.settings, generation.key, generation.number, asked)
     except NoAnswer as error:
-        return NOTHING, (str(error),), error.exit
+        return NOTHING, (error.words,), error.exit
     return seen, seen.refusals, Exit.REFUSED
 
 
