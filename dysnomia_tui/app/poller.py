@@ -49,7 +49,7 @@ class Poller:
         self._ticks = 0
         self._reading: tuple[int, int] | None = None
         self._seen_jobs = False
-        self._recovered = False
+        self._recovered: frozenset[str] = frozenset()
         self._held: AppState | None = None
         self._to_probe: list[str] = []
         self._attended: ComponentKey | None = None
@@ -195,11 +195,12 @@ class Poller:
         return [job for job in now if job.state.ended and (job.id in was_open or job.id not in known)]
 
     def _recover(self) -> None:
-        """Whoever may write has what a dead worker left put right, once per run of the app; a viewer never does."""
+        """Whoever may write has what a dead worker left put right, once for each job; a viewer never does."""
         overview = self._latest.overview
-        if self._recovered or overview is None or overview.read_only or not self._latest.interrupted():
+        left = self._latest.to_recover()
+        if overview is None or overview.read_only or left <= self._recovered:
             return
-        self._recovered = True
+        self._recovered |= left
         self._app.client.ask("recover", lambda engine: tuple(engine.recover()), self._have_recovery, self._app.trouble)
 
     def _have_recovery(self, jobs: tuple[JobView, ...]) -> None:

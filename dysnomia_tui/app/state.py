@@ -155,5 +155,6 @@ class AppState:
         alone.sort(key=lambda job: (job.state is JobState.QUEUED, job.created), reverse=True)
         return {job.keys[0]: job for job in alone}
 
-    def interrupted(self) -> bool:
-        return any(job.state is JobState.INTERRUPTED for job in self.jobs)
+    def to_recover(self) -> frozenset[str]:
+        """The jobs that died, or could not clean up behind themselves, and that nothing has put right."""
+        return frozenset(job.id for job in self.jobs if job.to_recover)

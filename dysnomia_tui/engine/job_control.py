@@ -131,20 +131,21 @@ class JobControl:
             audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
 
     def recover(self) -> Sequence[JobView]:
-        """Submit the recovery of interrupted jobs, where this user may write; otherwise does nothing."""
+        """Submit the recovery of jobs that died or could not clean up; does nothing where this user may not write."""
         if self.read_only:
             return ()
         jobs = self._board.views(LOOKED_AT)
         recoveries = [(job, self._recovers(job.id)) for job in jobs if job.kind == "recover"]
         submitted = []
         for job in jobs:
-            if job.state is not JobState.INTERRUPTED or "recovered" in job.details or job.kind == "recover":
+            if not job.to_recover or job.kind == "recover":
                 continue
             own = [recovery for recovery, of in recoveries if of == job.id]
             if any(not recovery.state.ended for recovery in own) or len(own) >= RECOVERY_TRIES:
                 continue
+            how = "was interrupted" if job.state is JobState.INTERRUPTED else "left something behind"
             if not self._board.alive(job.id):
-                submitted.append(self.submit(self.plan_recover(job.id), why=f"job {job.id} was interrupted"))
+                submitted.append(self.submit(self.plan_recover(job.id), why=f"job {job.id} {how}"))
         return tuple(submitted)
 
     def _recovers(self, job_id: str) -> str:

@@ -336,6 +336,12 @@ class JobView:
     part_of: str = ""
     """The job of a group that began it."""
 
+    @property
+    def to_recover(self) -> bool:
+        """Whether something of it may be left that nobody has put right: it died, or could not clean up."""
+        died = self.state is JobState.INTERRUPTED and "recovered" not in self.details
+        return died or bool(self.details.get("left"))
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -263,24 +263,39 @@ class _Worker:
         clean = Redactor().clean
         event: dict[str, Any] = {
             "state": outcome.state.value, "exit": int(outcome.exit), "message": clean(outcome.message),
-            "hint": clean(outcome.hint), "details": outcome.details, "at": utc_now().isoformat(),
+            "hint": clean(outcome.hint), "details": {**outcome.details, **_left_behind(self.work.folder)},
+            "at": utc_now().isoformat(),
         }  # fmt: skip
         try:
             self.record.step("result", **event)
         except OSError:  # longer than what was set aside, on a full disk
             event["details"] = {
-                name: event["details"][name] for name in ("guard", "undoable") if name in event["details"]
+                name: event["details"][name] for name in ("guard", "undoable", "left") if name in event["details"]
             }
             self.record.step("result", **event)
         self.work.log.write("result", **event)
         self._audit(outcome.state.value, outcome.message)
         with suppress(OSError):
             self.work.folder.trim()
+        self._close_put_right()
         self.work.board.raise_floor()
         self.work.board.keep(self.work.id, self.work.machine.settings.group)
         from dysnomia_tui.engine.jobs import old
 
         old.remove(self.work.board, utc_now())
+
+    def _close_put_right(self) -> None:
+        """Of what earlier jobs left on our components nothing is left by now: then nobody need be told of it."""
+        from dysnomia_tui.engine.jobs.board import UNQUEUED
+
+        work = self.work
+        folders = () if work.plan.kind in UNQUEUED else work.board.put_right(work.plan.keys, but=work.id)
+        if folders:
+            from dysnomia_tui.engine.operations.recover import close_put_right
+            from dysnomia_tui.engine.translate import Expected
+
+            with suppress(*Expected):  # the next job does it
+                close_put_right(work, folders)
 
     def _audit(self, event: str, message: str) -> None:
         from dysnomia_tui.engine import audit
@@ -339,6 +354,15 @@ def _after_failure(work: JobContext) -> Mapping[str, Any]:
     steps = {name: data for _, journal in work.folder.journals() for name, data in journal.steps()}
     guard = steps.get("swap", {}).get("guard")
     return {"guard": guard, "undoable": True} if guard and "reverted" not in steps else {}
+
+
+def _left_behind(folder: JobFolder) -> Mapping[str, bool]:
+    """Of a job that could not clean up behind itself: somebody has to be told, and the next writer does it. (What a
+    module left half restored is told by the journal.)"""
+    from dysnomia_tui.engine.component.left import UnfinishedJob, half_restored, made_something
+
+    lefts = [UnfinishedJob(folder.id, journal) for _, journal in folder.journals()]
+    return {"left": True} if any(made_something(left) and not half_restored(left) for left in lefts) else {}
 
 
 def _waits(work: JobContext, number: int, why: str) -> str:

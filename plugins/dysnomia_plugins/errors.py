@@ -62,3 +62,7 @@ class ToolMissing(PluginError):
 
 class BadProperties(PluginError):
     """A file of ``key=value`` lines that cannot be read; names file and line."""
+
+
+UNAVAILABLE = (ServerDown, WrongCredentials, ToolMissing)
+"""What stands against any work with a server, whatever the work is: each ends a command with 8."""

@@ -12,7 +12,10 @@ import pytest
 
 from tests.e2e.terminal import terminal
 from tests.e2e.world import BIN, World
+from tests.plugins.servers.common import Service
+from tests.plugins.servers.mariadb import MariadbServer
 from tests.plugins.servers.postgresql import PostgresServer
+from tests.plugins.servers.redis import RedisServer
 
 pytestmark = [pytest.mark.server, pytest.mark.terminal, pytest.mark.xdist_group("terminal")]
 APP = str(BIN / "dysnomia-tui")
@@ -74,3 +77,30 @@ def test_a_command_says_so_and_names_the_server(shop: tuple[World, PostgresServe
         done = world.run("dysnomia", "-o", "restore", "-C", "pg", "-c", "orders", "--dry-run", status=8)
     assert "not answering" in done.out + done.err
     assert world.run("dysnomia", "-o", "restore", "-C", "pg", "-c", "orders", "--dry-run").status == 0
+
+
+@pytest.mark.worlds
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        (PostgresServer, "is it running?"),
+        (MariadbServer, "is it running?"),
+        (RedisServer, "start it, or correct redisSocket"),
+    ],
+)
+def test_a_plan_with_its_server_down_says_so_and_what_to_do(
+    tmp_path: Path, kind: type[PostgresServer | MariadbServer | RedisServer], remedy: str
+) -> None:
+    """Of each type with the same exit code: a script that waits for a server needs one."""
+    with kind() as server:
+        world, restore = World(tmp_path), ("dysnomia", "-o", "restore", "-C", "main", "-c", "app")
+        world.container("main", **server.properties)
+        world.component("main/app", "of/none", "")
+        world.run("dysnomia", "-o", "activate", "-C", "main", "-c", "app")
+        world.run("dysnomia", "-o", "snapshot", "-C", "main", "-c", "app")
+        job = world.run(*restore, "--json").json["job"]["id"]
+        assert isinstance(server, Service)
+        server.kill()
+        for command in ((*restore, "--dry-run"), restore, ("dysnomia-tui", "undo", job, "--dry-run")):
+            done = world.run(*command, status=8)
+            assert f": {remedy}" in done.out + done.err, command

@@ -14,6 +14,7 @@ from dysnomia_store.model import Check, CheckResult, Form, Generation, Section
 from dysnomia_store.sink import ContentSink
 from dysnomia_tui.engine.component.context import ComponentJob, settle_others, state_plugin
 from dysnomia_tui.engine.component.index import Rescanned, ensure_index, in_this_version
+from dysnomia_tui.engine.component.left import SETTLED
 from dysnomia_tui.engine.component.trust import made_here
 
 BAD = (CheckResult.CORRUPT, CheckResult.MISSING)
@@ -68,10 +69,9 @@ def verify(component_job: ComponentJob, number: int) -> Check:
     with component_job.locked(f"verify {number}") as lock:
         settle_others(component_job, lock)
         generation = component_job.store.generation(component_job.key, number)
-        component_job.journal.step("load", number=number, id=generation.id)
         stored = ensure_index(component_job, lock, generation)
+        component_job.journal.step("load", number=number, id=generation.id)
         result, text = _prove(component_job, plugin, generation, stored)
-        component_job.journal.step("settled", swapped=False)
     if result in BAD:  # which bytes, and which other generations share them
         component_job.store.check_and_record(
             component_job.key, generation.id, at=component_job.clock(), job=component_job.job
@@ -109,6 +109,7 @@ def _prove(
         finally:
             with component_job.shielded():
                 plugin.drop(ctx, scratch)
+            component_job.journal.step(SETTLED, swapped=False)  # where it cannot be dropped, the next writer does it
         result, text = compare(expected, again.sections, same_tools=same_tools, moved=moved)
         return result, text + _version_note(plugin, known)
 

@@ -223,7 +223,19 @@ def settle_others(component_job: ComponentJob, lock: ComponentLock, but: str = "
     """Put right what dead jobs left on this component, before anything else is written."""
     for left in component_job.unsettled():
         if left.job not in (but, component_job.job):
-            from dysnomia_tui.engine.component.recover import recover_job  # almost no writer finds such a job
+            _settle(component_job, lock, left)
 
-            component_job.progress.log(f"recovering what job {left.job} left behind")
-            recover_job(component_job, lock, left)
+
+def settle_one(component_job: ComponentJob, lock: ComponentLock, left: UnfinishedJob) -> None:
+    """Put right what one job left, if it left anything."""
+    from dysnomia_tui.engine.component.left import needs_settling
+
+    if needs_settling(left):
+        _settle(component_job, lock, left)
+
+
+def _settle(component_job: ComponentJob, lock: ComponentLock, left: UnfinishedJob) -> None:
+    from dysnomia_tui.engine.component.recover import recover_job  # almost no writer finds such a job
+
+    component_job.progress.log(f"recovering what job {left.job} left behind")
+    component_job.progress.log(recover_job(component_job, lock, left).text)

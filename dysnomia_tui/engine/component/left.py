@@ -50,6 +50,13 @@ def needs_settling(left: UnfinishedJob) -> bool:
     return not names & {SETTLED, "dropped", "undone", "unguarded", "copied", "reverted"}
 
 
+def made_something(left: UnfinishedJob) -> bool:
+    """Whether a job that has ended left something that it had made on the server or beside live: not one that failed
+    while it only read."""
+    read_only = {"dump", "commit"}
+    return needs_settling(left) and any(name not in read_only for name, _ in left.journal.steps())
+
+
 def half_restored(left: UnfinishedJob) -> bool:
     """Whether a module restored in place, did not come to its end, and nothing made live whole since.
 

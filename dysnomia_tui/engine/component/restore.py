@@ -20,7 +20,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Check, CheckResult, Generation, Section
 from dysnomia_store.store import ComponentLock
-from dysnomia_tui.engine.component.context import ComponentJob, settle_others, state_plugin
+from dysnomia_tui.engine.component.context import ComponentJob, settle_one, settle_others, state_plugin
 from dysnomia_tui.engine.component.guard import Restored, finish_restore
 from dysnomia_tui.engine.component.index import ensure_index
 from dysnomia_tui.engine.component.left import UnfinishedJob, step_of
@@ -87,6 +87,8 @@ def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> R
             live = plugin.identity(component_job.component)
             aside = plugin.place(ctx, Purpose.ASIDE)
             standing = swapped and step_of(of, "guarded") is None and plugin.exists(ctx, aside)
+        if not standing:
+            settle_one(component_job, lock, of)
         if not swapped:
             raise NotSafe(f"job {of.job} never replaced what was live", "there is nothing to undo")
         if standing:

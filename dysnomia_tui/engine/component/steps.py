@@ -46,6 +46,7 @@ class Details(TypedDict, total=False):
     aside: str
     copy: str
     undoable: bool
+    left: bool
     put: Count
     rows_left: list[str]
     bytes: Count

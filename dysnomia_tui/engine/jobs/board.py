@@ -229,6 +229,19 @@ class JobBoard:
                 recoveries.append(folder)
         return recoveries
 
+    def put_right(self, keys: Collection[ComponentKey], but: str = "") -> Sequence[JobFolder]:
+        """Jobs on these components that left something behind, or died, of which nothing is left by now and which
+        nobody has said it of. What works through others is put right as a whole, by a recovery of its own."""
+        folders = []
+        for folder in self._above_floor():
+            if folder.id == but or folder.held or not _needs_a_word(folder.record()):
+                continue
+            reading = self._read(folder)
+            about = frozenset(reading.keys or ()) & frozenset(keys)
+            if about and not _through_jobs(reading) and not any(needs_settling(left) for _, left in reading.left()):
+                folders.append(folder)
+        return folders
+
     def left(self, job_id: str, index: int = 0) -> UnfinishedJob:
         """A job's journal, for its undo. Raises Unknown."""
         folder = self.folder(job_id)
@@ -266,6 +279,12 @@ def _snapshots_of(plan: Plan) -> Iterator[tuple[ComponentKey, str]]:
         yield from _snapshots_of(Plan.from_json(data))
     if plan.keys and isinstance(plan.params.get("id"), str):
         yield plan.keys[0], str(plan.params["id"])
+
+
+def _needs_a_word(record: FileJournal) -> bool:
+    """Whether a job's record lacks the end of what the job left: of one that died, or failed and could not clean up."""
+    result = record.last("result")
+    return record.last("recovered") is None and (result is None or bool(result.get("details", {}).get("left")))
 
 
 def is_over(folder: JobFolder) -> bool:

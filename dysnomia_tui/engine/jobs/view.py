@@ -17,7 +17,7 @@ from dysnomia_store.errors import Corrupt
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.left import UnfinishedJob, half_restored, needs_settling, step_of
+from dysnomia_tui.engine.component.left import SETTLED, UnfinishedJob, half_restored, needs_settling, step_of
 from dysnomia_tui.engine.errors import Unreadable
 from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.plans.plan import Kind, Plan
@@ -116,6 +116,8 @@ def job_view(folder: JobFolder, request_of: Told) -> JobView:
         return _with_problems(_moving(view, words), reading)
     unforeseen = "" if result is not None else _last_line(folder.path / "worker.log")
     view = _ended(view, result, record.last("recovered"), record.last("undone"), unforeseen)
+    if result is None and "recovered" in view.details and record.last("undone") is None:
+        view = _once_finished(view, reading)
     if view.kind in (Kind.RESTORE.value, Kind.UNDO.value):
         view = _with_live(view, reading)
     return _with_problems(view, reading)
@@ -180,8 +182,24 @@ def _ended(
             message = f"it ended unforeseen ({unforeseen}); {message}"
         return replace(view, message=message, details=details)
     details = {**result.get("details", {}), "exit": result["exit"], "hint": result.get("hint", "")}
+    if recovered and details.pop("left", False):
+        details.pop("aside", None)  # a generation by now
+        details["recovered"] = dict(recovered)
     undoable = bool(details.get("undoable")) and undone is None and view.kind in UNDOABLE
     return replace(view, message=str(result["message"]), details=details, undoable=undoable)
+
+
+def _once_finished(view: JobView, reading: JobReading) -> JobView:
+    """A job that died after it had changed what is live, and was finished by another: undoable as if it had ended."""
+    for _, left in reading.left():
+        settled, swap = step_of(left, SETTLED) or {}, step_of(left, "swap") or {}
+        kept = step_of(left, "unguarded")
+        if kept is not None:
+            return replace(view, details={**view.details, "aside": kept["aside"]}, undoable=True)
+        guarded = step_of(left, "guarded") is not None or step_of(left, "put-back") is not None
+        if settled.get("swapped") and (guarded or (swap.get("in_place") and swap["guard"])):
+            return replace(view, undoable=True)
+    return view
 
 
 def _with_live(view: JobView, reading: JobReading) -> JobView:

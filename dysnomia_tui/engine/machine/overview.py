@@ -232,6 +232,11 @@ def _alarms_of(job: JobView) -> Iterator[Alarm]:
     key = job.keys[0] if job.keys else None
     if job.state is JobState.INTERRUPTED and "recovered" not in job.details:
         yield Alarm(f"job {job.id} was interrupted: {job.title}", key)
+    elif job.details.get("left") and not job.details.get("aside"):
+        yield Alarm(
+            f"job {job.id} could not remove what it had begun: {job.title}; the next job on the component does it,"
+            " once its server answers", key
+        )  # fmt: skip
     elif "unreadable" in job.details:
         yield Alarm(f"job {job.id} cannot be read: {job.message}", key)
     if job.details.get("half"):

@@ -41,6 +41,7 @@ def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datet
     grade = graded(machine.settings, (key,), base)
     blockers: list[str] = []
     depends = dict(component_depends(machine, key))
+    params: dict[str, Any] = {"activity": activity}
     try:
         plugin = machine.plugin(key)
         own = activity not in ACTIVITIES
@@ -58,8 +59,8 @@ def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datet
     except PluginError as error:
         blockers.append(error.message)
     except probes.NoAnswer as error:
-        blockers.append(str(error))
-    params: dict[str, Any] = {"activity": activity}
+        blockers.append(error.words)
+        params["blocked"] = int(error.exit)
     return Plan(
         kind=Kind.ACTIVITY,
         title=f"{activity} {key}",

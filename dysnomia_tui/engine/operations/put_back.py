@@ -49,7 +49,9 @@ def plan_put_back(
     generation = machine.store.generation(key, number)
     seen, blockers, code = _looked(machine, generation, asked)
     count = len(seen.taken) or len(seen.rows) or sum(max(len(one.keys), 1) for one in asked)
-    title = f"put {plural(count, _word(machine, key))} of generation {number} back into {key}"
+    known = seen.rows or not any(one.lacking for one in asked)
+    what = plural(count, _word(machine, key)) if known else "what live lacks"
+    title = f"put {what} of generation {number} back into {key}"
     plan = _plan(machine, generation, seen, blockers or _nothing(seen, number, asked), title, now)
     command = _command(key, number, asked, text)
     return replace(plan, params={**plan.params, "text": text, "blocked": int(code)}, command=command)
@@ -120,7 +122,7 @@ def _looked(
     try:
         seen = rows_seen(machine.settings, generation.key, generation.number, asked)
     except NoAnswer as error:
-        return NOTHING, (str(error),), error.exit
+        return NOTHING, (error.words,), error.exit
     return seen, seen.refusals, Exit.REFUSED
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from dysnomia_tui.config.model import GroupSettings
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.left import UnfinishedJob, needs_settling
+from dysnomia_tui.engine.component.left import SETTLED, UnfinishedJob, needs_settling, step_of
 from dysnomia_tui.engine.errors import EngineError, Stale, Unreadable
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.context import ELSEWHERE, JobContext, Outcome
@@ -90,10 +90,40 @@ def run_recover(work: JobContext) -> Outcome:
         )
     text = "; ".join(texts) or "nothing was left behind"
     for folder in (dead, *work.board.dead_recoveries(dead.id)):
-        _say_interrupted(work, folder, text)
-        folder.record().step("recovered", by=work.id, at=work.clock().isoformat(), text=text)
-        folder.trim()
+        _close(work, folder, text)
     return Outcome(JobState.DONE, text, details={"recovered": dead.id})
+
+
+def close_put_right(work: JobContext, folders: Sequence[JobFolder]) -> None:
+    """Write down that nothing is left of jobs that this one, or one before it, has put right on its way, and remove
+    what they left in the store. Raises StoreError, OSError."""
+    for folder in folders:
+        _close(work, folder, _what_became(folder))
+    for line in work.machine.store.sweep(alive=work.board.alive):
+        work.log.write("log", line=line)
+
+
+def _close(work: JobContext, folder: JobFolder, text: str) -> None:
+    if folder.record().last("result") is None:
+        _say_interrupted(work, folder, text)
+    folder.record().step("recovered", by=work.id, at=work.clock().isoformat(), text=text)
+    folder.trim()
+
+
+def _what_became(folder: JobFolder) -> str:
+    """As its journals tell, in words."""
+    lefts = [UnfinishedJob(folder.id, journal) for _, journal in folder.journals()]
+    if any(step_of(left, "undone") is not None for left in lefts):
+        return "it was undone"
+    kept = [step["aside"] for left in lefts if (step := step_of(left, "unguarded")) is not None]
+    if kept:
+        return f"it had changed what was live; what was live before is kept at {kept[0]}"
+    settled = [step for left in lefts if (step := step_of(left, SETTLED)) is not None]
+    if not settled:
+        return "nothing was left behind"
+    if any(step.get("swapped") for step in settled):
+        return "it had changed what was live; it was finished"
+    return "what it had made was removed"
 
 
 def _readable(read: Callable[[], T]) -> T | None:

@@ -148,7 +148,7 @@ def preflight_or_blocker(
         report = _preflight(machine, key, generation, replace=replace, copy=copy, container=container)
         return report, Exit.REFUSED
     except probes.NoAnswer as error:
-        return Preflight(findings=(Finding(Severity.BLOCKER, str(error)),)), error.exit
+        return Preflight(findings=(Finding(Severity.BLOCKER, error.words),)), error.exit
 
 
 def _preflight(

@@ -94,7 +94,8 @@ def main() -> int:
                 answer = _preflight(machine, plugin, component, runner, question)
         reply: Mapping[str, Any] = {"answer": answer}
     except (PluginError, StoreError, EngineError, OSError) as error:
-        reply = {"error": redactor.text(words_of(error)[0]), "exit": int(exit_of(error))}
+        message, hint = map(redactor.text, words_of(error))
+        reply = {"error": message, "hint": hint, "exit": int(exit_of(error))}
     sys.stdout.write(json.dumps(reply))
     sys.stdout.flush()
     return 0

@@ -44,9 +44,15 @@ NOT_ANSWERING = "not answering"
 class NoAnswer(Exception):
     """The child gave none: it was killed at its limit (``NOT_ANSWERING``), or says what failed."""
 
-    def __init__(self, text: str, code: Exit = Exit.UNAVAILABLE) -> None:
+    def __init__(self, text: str, code: Exit = Exit.UNAVAILABLE, hint: str = "") -> None:
         super().__init__(text)
         self.exit = code
+        self.hint = hint
+
+    @property
+    def words(self) -> str:
+        """What failed, and the way out where there is one."""
+        return f"{self}: {self.hint}" if self.hint else str(self)
 
 
 def probe(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> Probe:
@@ -112,7 +118,8 @@ def preflight(
         answer = ask(settings, question, limit)
     except NoAnswer as error:
         if str(error) == NOT_ANSWERING:
-            raise NoAnswer(f"the server of {container or key} is {NOT_ANSWERING}") from None
+            text = f"the server of {container or key} is {NOT_ANSWERING}"
+            raise NoAnswer(text, hint="see that it runs, and is not overloaded") from None
         raise
     return Preflight(
         findings=tuple(Finding(Severity(severity), *words) for severity, *words in answer["findings"]),
@@ -189,7 +196,7 @@ def _answer(output: bytes, status: int) -> Mapping[str, Any]:
         how = f"was killed (signal {-status})" if status < 0 else f"failed (status {status})"
         raise NoAnswer(f"nothing is known of it: the process that asks {how}") from None
     if "error" in answer:
-        raise NoAnswer(str(answer["error"]), Exit(answer["exit"]))
+        raise NoAnswer(str(answer["error"]), Exit(answer["exit"]), str(answer["hint"]))
     result: Mapping[str, Any] = answer["answer"]
     return result
 

@@ -38,7 +38,8 @@ def main() -> int:
         redactor = Redactor(secrets_of(machine.component(key).properties))
         reply: Mapping[str, Any] = {"answer": _answer(machine, key, question)}
     except (PluginError, StoreError, EngineError, OSError) as error:
-        reply = {"error": redactor.text(words_of(error)[0]), "exit": int(exit_of(error))}
+        message, hint = map(redactor.text, words_of(error))
+        reply = {"error": message, "hint": hint, "exit": int(exit_of(error))}
     sys.stdout.write(json.dumps(reply))
     sys.stdout.flush()
     return 0

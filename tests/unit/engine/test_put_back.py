@@ -152,7 +152,7 @@ def test_what_cannot_be_is_said_in_the_plan(lost: EngineFixture, engine: Engine)
         (blocker,) = engine.plan_put_back(key, 1, [RowsAsked("x", (("1",),))]).blockers
         assert words in blocker
     (blocker,) = engine.plan_put_back(ORDERS, 1, [RowsAsked(T, ((),))]).blockers
-    assert blocker == "no rows of table t specified: name them (--row), or mark them"
+    assert blocker == "no rows of table t specified: name them (--row), or mark them: a key of it is id"
 
 
 def test_another_snapshot_or_file_than_planned_is_refused(lost: EngineFixture, engine: Engine) -> None:

@@ -11,6 +11,7 @@ import pytest
 from dysnomia_store.model import Reason
 from dysnomia_tui.engine import RowsAsked
 from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.plans.plan import Grade, Plan
 from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import DOCS, EngineFixture
@@ -130,3 +131,8 @@ def test_all_that_live_lacks_and_nothing_to_do(lost: EngineFixture, engine: Engi
     assert "neither the generation nor live has docs/none" in blocker
     (blocker,) = engine.plan_put_back(DOCS, 1, asked("file:docs/a\\nb")).blockers
     assert "bash takes it as $'docs/a\\nb'" in blocker
+    for name in ("folder:docs/none", "folder:none", "none"):
+        unknown = engine.plan_put_back(DOCS, 1, [RowsAsked(name, lacking=True)])
+        assert unknown.blockers == (f"the generation holds no section {name}: see the list of its sections",)
+        assert unknown.title == "put what live lacks of generation 1 back into files/docs"
+        assert unknown.params["blocked"] == Exit.NOT_FOUND

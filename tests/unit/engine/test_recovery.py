@@ -9,7 +9,9 @@ import signal
 import pytest
 
 from dysnomia_store.model import CheckResult, Reason
+from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.records import JobState
 from tests.thorough import often
 from tests.unit.engine.machine import ORDERS, TEXT, EngineFixture
@@ -21,6 +23,20 @@ def interrupt(machine: EngineFixture, engine: Engine, job_id: str) -> JobState:
     os.kill(machine.worker_pid(job_id), signal.SIGKILL)
     wait_until(lambda: not machine.folder(job_id).held)
     return engine.job(job_id).state
+
+
+def forget_the_end(folder: JobFolder, last: str) -> None:
+    """As if the worker had died right after its journal's step ``last``."""
+    (folder.path.parent / "floor").unlink(missing_ok=True)
+    for name in ("record", "journal.0"):
+        entries = [(step, data) for step, data in FileJournal(folder.path / name).steps() if step != "result"]
+        (folder.path / name).unlink()
+        journal = FileJournal.create(folder.path / name)
+        for step, data in entries:
+            journal.step(step, **data)
+            if step == last:
+                break
+        journal.close()
 
 
 def test_a_killed_worker_is_seen_with_its_children_gone_and_recovered_once(
@@ -93,7 +109,56 @@ def test_the_next_writer_puts_right_what_nobody_recovered(machine: EngineFixture
     wait_until(lambda: machine.entered("snapshot"))
     interrupt(machine, engine, job.id)
     machine.hold(held=False)
-    assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
+    next_one = machine.run(engine, engine.plan_snapshot([TEXT]))
+    assert next_one.state is JobState.DONE
+    assert engine.job(job.id).details["recovered"]["by"] == next_one.id
+    assert not any("interrupted" in alarm.text for alarm in engine.overview().alarms)
+    assert engine.recover() == ()
+    assert list((machine.root / "state" / "staging").iterdir()) == []
+
+
+def test_what_is_undone_or_put_right_by_the_next_job_needs_nobody(machine: EngineFixture, engine: Engine) -> None:
+    """A restore that died between its swap and its end; its undo, or the next writer, is told of by no alarm after."""
+    assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+    for by in ("snapshot", "undo"):
+        machine.insert(len(machine.rows()) + 1)
+        live = machine.rows()
+        job = machine.run(engine, engine.plan_restore(ORDERS, 1))
+        forget_the_end(machine.folder(job.id), "swapped")
+        engine = machine.engine()
+        assert engine.job(job.id).state is JobState.INTERRUPTED
+        assert len(engine.overview().alarms) == 1
+        if by == "snapshot":
+            assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+            assert machine.rows() == [1]
+            view = engine.job(job.id)
+            assert "it was finished" in view.message
+            assert view.undoable, "what it replaced is a guard"
+        assert machine.run(engine, engine.plan_undo(job.id)).state is JobState.DONE
+        assert machine.rows() == live
+        assert engine.overview().alarms == ()
+        assert not engine.job(job.id).undoable
+        assert engine.recover() == ()
+
+
+def test_what_a_job_that_failed_could_not_remove_is_told_and_removed(machine: EngineFixture, engine: Engine) -> None:
+    """As where its server died under it: the job has an end, and what it loaded stays beside live."""
+    machine.hold()
+    job = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    machine.folder(job.id).journal(0).step("load", number=1, id="")
+    (machine.root / "text" / "fail").touch()
+    machine.hold(held=False)
+    assert machine.end(engine, job.id).state is JobState.FAILED
+    assert [alarm.text for alarm in engine.overview().alarms if alarm.text.startswith("job")] == [
+        f"job {job.id} could not remove what it had begun: snapshot module/text; the next job on the component does it,"
+        " once its server answers"
+    ]
+    (recovery,) = engine.recover()
+    assert machine.end(engine, recovery.id).state is JobState.DONE
+    assert engine.job(job.id).state is JobState.FAILED
+    assert not any(alarm.text.startswith("job") for alarm in engine.overview().alarms)
+    assert engine.recover() == ()
 
 
 def test_a_recovery_is_not_tried_for_ever(machine: EngineFixture, engine: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import UNAVAILABLE, PluginError
 from dysnomia_plugins.toolkit.findings import free_bytes
 from dysnomia_plugins.types.ejabberd.node import Server, State
 
@@ -28,6 +28,8 @@ def preflight(ctx: Context, server: Server, stored: Stored, *, replace: bool) ->
     size: int | None = None
     try:
         state = State.of(server, ctx.runner)
+    except UNAVAILABLE:
+        raise
     except PluginError as error:
         findings.append(Finding(Severity.BLOCKER, f"{error.message}: {error.hint}"))
     else:

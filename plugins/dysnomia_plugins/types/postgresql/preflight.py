@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import UNAVAILABLE, PluginError
 from dysnomia_plugins.toolkit.findings import free_bytes, of_snapshot
 from dysnomia_plugins.types.postgresql import rights, untrusted
 from dysnomia_plugins.types.postgresql.client import Client
@@ -22,7 +22,7 @@ GLOBALS = "restore them first, from a component of type postgresql-globals, or c
 
 
 def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) -> Preflight:
-    """The findings of a restore of ``stored``. A server that does not answer is a finding, too."""
+    """The findings of a restore of ``stored``. Raises ServerDown, WrongCredentials, ToolMissing."""
     live = ctx.component.key.component
     try:
         check_database(live)
@@ -40,6 +40,8 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
             *(_about_live(facts, live) if replace else ()),
             *(differing(around_live, _recorded(stored)) if replace and around_live else ()),
         ]
+    except UNAVAILABLE:
+        raise
     except PluginError as error:
         return Preflight(findings=(Finding(Severity.BLOCKER, str(error)),))
     metadata = stored.metadata

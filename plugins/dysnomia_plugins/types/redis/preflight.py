@@ -8,7 +8,7 @@ import psutil
 
 from dysnomia_base.plurals import plural
 from dysnomia_plugins.base import Context, Preflight, Severity, Stored
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import UNAVAILABLE, PluginError
 from dysnomia_plugins.toolkit.findings import Findings, existing, free_bytes
 from dysnomia_plugins.types.redis import folders
 from dysnomia_plugins.types.redis.contents import FUNCTIONS, keys_by_database
@@ -57,6 +57,8 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
                 findings.add(Severity.BLOCKER, obstacle)
             for obstacle in beyond(connection, live, max(keys_by_database(sections), default=-1)):
                 findings.add(Severity.BLOCKER, obstacle, of_snapshot=True)
+    except UNAVAILABLE:
+        raise
     except PluginError as error:
         findings.add(Severity.BLOCKER, f"{error.message}: what it holds can be replaced only while it runs")
     if live is None:

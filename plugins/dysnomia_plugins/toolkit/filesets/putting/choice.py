@@ -67,7 +67,10 @@ class _Choice:
             self.names[name] = None
             return
         if asked.lacking:
-            self._add_all(one for one in [name, *self._tree.below(name)] if _kind_in(self._live, one) is None)
+            below = list(self._tree.below(name))
+            if not below and self._tree.section(name) is None:
+                raise NotFound(f"the generation holds no section {asked.section}", "see the list of its sections")
+            self._add_all([one for one in [name, *below] if _kind_in(self._live, one) is None])
             return
         wanted, now = self._tree.section(name), _kind_in(self._live, name)
         if wanted is None and now is None:
