@@ -6,6 +6,7 @@ read-only disk, a full one) a copy in memory serves this process.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -28,7 +29,7 @@ from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.names import ComponentKey
 
-VERSION = 2
+VERSION = 3
 T = TypeVar("T")
 Mark = tuple[int, int]
 """Of a component's rows: made when they were first read, and how often they changed since."""
@@ -48,12 +49,12 @@ CREATE TABLE gen (cid INT, number INT, id BLOB, as_of INT, estimated INT, until 
     PRIMARY KEY (cid, number));
 CREATE TABLE snap (cid INT, id BLOB, present INT, content_size INT, stored_size INT, complete INT, sections INT,
     metadata TEXT, metadata_error TEXT, metadata_sig TEXT, size_sig TEXT, last_check TEXT, check_sig TEXT,
-    PRIMARY KEY (cid, id)) WITHOUT ROWID;
+    lacks TEXT, PRIMARY KEY (cid, id)) WITHOUT ROWID;
 """
 _GEN = "number, id, as_of, estimated, until, seen, history, mark_name, marks, suspicious, problem, good, trouble"
 _SNAP = (
     "id, present, content_size, stored_size, complete, sections, metadata, metadata_error, metadata_sig, size_sig,"
-    " last_check, check_sig"
+    " last_check, check_sig, lacks"
 )
 _LINES = (
     "SELECT number, gen.id, as_of, estimated, until, seen, history, marks, suspicious, trouble, metadata, last_check"
@@ -375,7 +376,7 @@ def _text(words: str) -> str:
 def _snap(row: tuple[object, ...]) -> SnapshotRow:
     (
         snapshot_id, present, content_size, stored_size, complete, sections, metadata, metadata_error, metadata_sig,
-        size_sig, last_check, check_sig,
+        size_sig, last_check, check_sig, lacks,
     ) = row  # fmt: skip
     return SnapshotRow(
         os.fsdecode(snapshot_id),  # type: ignore[arg-type]
@@ -390,6 +391,7 @@ def _snap(row: tuple[object, ...]) -> SnapshotRow:
         size_sig,  # type: ignore[arg-type]
         last_check,  # type: ignore[arg-type]
         check_sig,  # type: ignore[arg-type]
+        tuple(json.loads(lacks)) if lacks else (),  # type: ignore[arg-type]
     )
 
 
@@ -398,6 +400,7 @@ def _snap_row(snap: SnapshotRow) -> tuple[object, ...]:
         os.fsencode(snap.id), int(snap.exists), snap.content_size, snap.stored_size,
         None if snap.complete is None else int(snap.complete), snap.sections, snap.metadata,
         _text(snap.metadata_error), snap.metadata_sig, snap.size_sig, snap.check, snap.check_sig,
+        json.dumps(snap.lacks) if snap.lacks else "",
     )  # fmt: skip
 
 

@@ -41,6 +41,8 @@ class SnapshotRow:
     check: str | None = None
     """The JSON of its last check."""
     check_sig: str = ""
+    lacks: tuple[str, ...] = ()
+    """Parts of the component that were not there when it was made."""
 
 
 @dataclass(slots=True)
@@ -195,7 +197,7 @@ def _take_metadata(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str])
     if snap.metadata_sig == old.metadata_sig:
         snap.metadata, snap.metadata_error = old.metadata, old.metadata_error
         snap.content_size, snap.stored_size = old.content_size, old.stored_size
-        snap.complete, snap.sections = old.complete, old.sections
+        snap.complete, snap.sections, snap.lacks = old.complete, old.sections, old.lacks
         return
     from dysnomia_store.records import brief  # as above
 
@@ -209,7 +211,7 @@ def _take_metadata(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str])
         return
     snap.metadata = text.decode()
     snap.content_size, snap.stored_size = record.content_size, record.stored_size
-    snap.complete, snap.sections = record.complete, record.sections
+    snap.complete, snap.sections, snap.lacks = record.complete, record.sections, tuple(record.lacks or ())
 
 
 def _take_sizes(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str]) -> None:
