@@ -37,6 +37,8 @@ NEVER: Mark = (0, 0)
 PATIENCE = 5.0
 """Seconds to wait for another process that writes the index, before going on without it."""
 _WATCHED = ("generations", "snapshots", "history", "metadata", "checks", "marks")
+_FILE = 2
+"""In ``present``: it is a file, and no folder."""
 _RACY = 50_000_000
 """Nanoseconds. A folder changed so short a time before it was read may change again without its time moving on
 (the kernel's clock for files ticks every 1 to 10 ms): such a reading is not proof of anything later."""
@@ -392,12 +394,13 @@ def _snap(row: tuple[object, ...]) -> SnapshotRow:
         last_check,  # type: ignore[arg-type]
         check_sig,  # type: ignore[arg-type]
         tuple(json.loads(lacks)) if lacks else (),  # type: ignore[arg-type]
+        present == _FILE,
     )
 
 
 def _snap_row(snap: SnapshotRow) -> tuple[object, ...]:
     return (
-        os.fsencode(snap.id), int(snap.exists), snap.content_size, snap.stored_size,
+        os.fsencode(snap.id), _FILE if snap.file else int(snap.exists), snap.content_size, snap.stored_size,
         None if snap.complete is None else int(snap.complete), snap.sections, snap.metadata,
         _text(snap.metadata_error), snap.metadata_sig, snap.size_sig, snap.check, snap.check_sig,
         json.dumps(snap.lacks) if snap.lacks else "",

@@ -71,6 +71,8 @@ def failed(snap: SnapshotRow) -> bool:
 def _trouble(gen: GenerationRow, snap: SnapshotRow | None) -> str:
     if gen.problem:
         return gen.problem
+    if snap is not None and snap.file:
+        return f"its snapshot {gen.id} is a file, not a folder: only bash Dysnomia restores it"
     if snap is None or not snap.exists:
         return f"its snapshot {gen.id} is missing"
     return snap.metadata_error
