@@ -23,6 +23,7 @@ from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.machine.listed import alarms as listing_alarms
 from dysnomia_tui.engine.machine.machine import for_component
+from dysnomia_tui.engine.machine.permissions import unwritable
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.records import (
     Alarm,
@@ -89,6 +90,7 @@ def look(
         containers=containers,
         alarms=(
             *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total, now),
+            *_unwritable(machine, inventory),
             *more,
         ),
         at=now,
@@ -269,6 +271,14 @@ def _alarms(
     if free is not None and total and free < total * NEARLY_FULL:
         text = f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free"
         yield Alarm(text, topic="the disk of the store is nearly full")
+
+
+def _unwritable(machine: Machine, inventory: Inventory) -> Iterator[Alarm]:
+    """A disk that was mounted read-only after a fault of its own: no job can say that it failed."""
+    why = unwritable(machine.settings) if inventory.components else ""
+    if why:
+        text = f"nothing can be snapshotted: {why}; if that is meant, write read_only = true in config.toml"
+        yield Alarm(text, urgent=True, topic="nothing can be snapshotted")
 
 
 def _left_out(machine: Machine) -> Sequence[str]:
