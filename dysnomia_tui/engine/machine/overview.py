@@ -23,12 +23,14 @@ from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.machine.listed import alarms as listing_alarms
 from dysnomia_tui.engine.machine.machine import for_component
+from dysnomia_tui.engine.machine.named import NO_PATTERN, names_nothing
 from dysnomia_tui.engine.machine.permissions import unwritable
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.records import (
     Alarm,
     ComponentView,
     ContainerView,
+    GroupView,
     Health,
     JobState,
     JobView,
@@ -78,6 +80,8 @@ def look(
         summaries, strange = None, (notice or error.message,)
     containers = tuple(_containers(machine, inventory, summaries, jobs, now, units))
     free, total = _disk(machine)
+    groups = tuple(group_views.views(machine.settings.groups, containers))
+    named = () if summaries is None else names_nothing(machine.settings, inventory, summaries)
     return Overview(
         host=host_name(),
         who=who(os.environ),
@@ -91,12 +95,14 @@ def look(
         alarms=(
             *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total, now),
             *_unwritable(machine, inventory),
+            *(() if summaries is None else _without_members(groups)),
+            *(Alarm(f"config.toml, {table}: {NO_PATTERN}") for table in named if "*" in table),
             *more,
         ),
         at=now,
         notice=notice,
         hidden=summaries is None,
-        groups=tuple(group_views.views(machine.settings.groups, containers)),
+        groups=groups,
     )
 
 
@@ -279,6 +285,15 @@ def _unwritable(machine: Machine, inventory: Inventory) -> Iterator[Alarm]:
     if why:
         text = f"nothing can be snapshotted: {why}; if that is meant, write read_only = true in config.toml"
         yield Alarm(text, urgent=True, topic="nothing can be snapshotted")
+
+
+def _without_members(groups: Sequence[GroupView]) -> Iterator[Alarm]:
+    """Groups of which nothing can be snapshotted or restored."""
+    for group in groups:
+        if group.missing:
+            names = ", ".join(map(str, group.missing))
+            text = f"group {group.name} cannot be snapshotted or restored: not configured and not in the store: {names}"
+            yield Alarm(text)
 
 
 def _left_out(machine: Machine) -> Sequence[str]:
