@@ -96,7 +96,7 @@ def look(
             *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total, now),
             *_unwritable(machine, inventory),
             *(() if summaries is None else _without_members(groups)),
-            *(Alarm(f"config.toml, {table}: {NO_PATTERN}") for table in named if "*" in table),
+            *(Alarm(f"config.toml, {table}: {NO_PATTERN}") for table in named if "*" in table.removesuffix('/*"]')),
             *more,
         ),
         at=now,
