@@ -79,6 +79,8 @@ def read_document(path: Path) -> Document:
 
 def read_text(path: Path, text: str) -> Document:
     """The text of a file, or what it would be. Raises SettingsError, naming file and line."""
+    if text.startswith("\ufeff"):
+        raise SettingsError(f"{path} begins with a byte order mark", "save it as UTF-8 without one (without BOM)")
     try:
         data = tomllib.loads(text)
     except RecursionError:
@@ -138,7 +140,7 @@ class _Reading:
 
     def _component(self, table: Any, trail: Trail) -> Mapping[str, Any]:
         pattern = trail[-1]
-        if pattern.count("/") != 1 or (pattern.startswith("*/") and pattern != "*/*"):
+        if not _is_pattern(pattern):
             raise self._error(trail, f"{pattern!r} is not a component", "write NAME/COMPONENT, NAME/* or */*")
         settings = self._subtable(table, COMPONENT, trail)
         if "retention" in settings:
@@ -167,6 +169,18 @@ class _Reading:
         line = line_of(self.text, trail)
         where = f"{self.path}, line {line}" if line else str(self.path)
         return SettingsError(f"{where}: {message}", hint)
+
+
+def _is_pattern(text: str) -> bool:
+    """Whether it is ``*/*``, ``NAME/*`` or the name of a component, which may hold a ``*`` of its own."""
+    container, _, component = text.partition("/")
+    if container == "*":
+        return component == "*"
+    try:
+        ComponentKey.of(container, component)
+    except NameRejected:
+        return False
+    return True
 
 
 def nearest(name: str, known: Collection[str]) -> str:

@@ -133,6 +133,13 @@ class Engine(Planner, JobControl, Teller):
 
         return look(self._world, jobs, self.read_only, self._clock(), self._alarms(timers), units, on_read)
 
+    def names_nothing(self) -> Sequence[str]:
+        """Heads of those tables of config.toml that are for components and containers which are not there."""
+        from dysnomia_tui.engine.machine.named import names_nothing
+
+        with translated():
+            return names_nothing(self.settings, self._world.inventory(), self._world.store.keys())
+
     def report(self) -> Report:
         """What a monitoring system is told: of each component whether someone has to act. Asks no server, and systemd
         alone whether the timers that are written here run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -105,6 +105,16 @@ class Metadata:
     outline: str = ""
     """Hex digest of all but the rows of its tables: of two snapshots with the same one, only rows may differ. ``""``
     where it was not worked out."""
+    lacks: tuple[str, ...] = ()
+    """Parts that the component names and that were not there (a folder of a set of files): it holds none of them."""
+    warnings: tuple[str, ...] = ()
+    """What else was said when it was made: files that changed while they were read."""
+
+
+def lacks_words(parts: Sequence[str]) -> str:
+    """What a generation lacks, in words."""
+    named = f"{', '.join(parts[:3])}{f' and {len(parts) - 3:,} more' if len(parts) > 3 else ''}"
+    return f"it lacks {named}: not there when it was made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +193,8 @@ class CommitInfo:
     """True: every process ended well and the end marker is there. None: not known."""
     tool_versions: Mapping[str, str] = field(default_factory=dict)
     host: str = ""
+    lacks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Verdict(StrEnum):
@@ -257,7 +269,7 @@ class Generation:
     marks: Marks
     last_check: Check | None
     suspicious: str
-    """Why it is suspicious (no sections; under half the median), or ``""``."""
+    """Why it is suspicious (no sections; under half the median; a part that was there before), or ``""``."""
     problem: str
     """What is wrong with the link (broken, unexpected target), or ``""``."""
 

@@ -208,6 +208,15 @@ def test_the_pane_of_a_generation_says_all_that_is_known() -> None:
         assert part in text
 
 
+def test_the_pane_of_a_generation_says_what_it_lacks_and_what_was_said_when_it_was_made() -> None:
+    (made, *_) = orders_generations()
+    assert made.metadata is not None
+    about = replace(made.metadata, lacks=("up[s]",), warnings=("2 changed\x1b while the snapshot was taken",))
+    shown = [line.plain for line in detail.lines(replace(made, metadata=about), None, TIMES).texts(80)]
+    assert "! it lacks up[s]: not there when it was made" in shown
+    assert "! 2 changed\\x1b while the snapshot was taken" in shown
+
+
 def test_a_plan_that_has_not_the_room_says_so() -> None:
     made = FakeEngine(world()).plan_restore(ORDERS, 211)
     short = replace(made, space=(replace(made.space[0], has=5),))

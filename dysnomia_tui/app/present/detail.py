@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from dysnomia_base.plurals import plural
-from dysnomia_store.model import Check, CheckResult, Generation, Section
+from dysnomia_store.model import Check, CheckResult, Generation, Section, lacks_words
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.generations import reason_words
 from dysnomia_tui.app.present.sizes import signed, size
@@ -110,6 +110,10 @@ def _remarks(generation: Generation, times: Times) -> list[Text]:
         shown.append(plain(f"✗ broken link: {generation.problem}", styles.BAD))
     if generation.suspicious:
         shown.append(plain(f"! suspicious: {generation.suspicious}", styles.WARN))
+    if generation.metadata is not None:
+        if generation.metadata.lacks and not generation.suspicious:
+            shown.append(plain(f"! {lacks_words(generation.metadata.lacks)}", styles.WARN))
+        shown += [plain(f"! {text}", styles.WARN) for text in generation.metadata.warnings]
     if generation.text:
         shown.append(plain(f"“{generation.text}”"))
     for pin in generation.marks.pins:

@@ -50,6 +50,8 @@ def _facts(one: Generation) -> dict[str, Any]:
         "good": one.good,
         "suspicious": one.suspicious,
         "problem": one.problem,
+        "lacks": [] if metadata is None else metadata.lacks,
+        "warnings": [] if metadata is None else metadata.warnings,
         "verdict": one.marks.verdict,
         "pins": one.marks.pins,
         "tags": one.marks.tags,

@@ -6,15 +6,16 @@ import argparse
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
 from dysnomia_tui.cli.shared.output import jsonable, visible, write_json, write_line
-from dysnomia_tui.cli.shared.parser import load
+from dysnomia_tui.cli.shared.parser import load, open_engine
 from dysnomia_tui.config.durations import format_duration
 from dysnomia_tui.config.model import NotifySettings
-from dysnomia_tui.engine.errors import Exit
+from dysnomia_tui.engine.errors import EngineError, Exit
 
 FROM_ENVIRONMENT = ("statedir", "containers_path", "components_path", "modules_path")
 TABLE_OF = {
@@ -51,6 +52,9 @@ def config_show(args: argparse.Namespace) -> int:
         if field.name not in FOUND and field.name not in UNSEEN:
             origin = "--statedir" if field.name == "statedir" and args.statedir else origin_of(field.name, texts)
             write_line(visible(f"{field.name} = {_shown(getattr(settings, field.name))}    # {origin}"))
+    with suppress(EngineError):  # a store that may not be read: the settings are known all the same
+        for table in open_engine(settings, read_only=True).names_nothing():
+            write_line(visible(f"# for nothing that is configured here or in the store: {table}"))
     return Exit.OK
 
 

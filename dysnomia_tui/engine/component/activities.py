@@ -115,7 +115,7 @@ def _dump_live(
         if earlier is not None:
             earlier.close()
     component_job.journal.step("settled", swapped=False)
-    return Snapshotted(committed, tuple(dumped.warnings))
+    return Snapshotted(committed, dumped.remarks)
 
 
 def _dump_and_commit(

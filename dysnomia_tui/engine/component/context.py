@@ -47,6 +47,18 @@ LOCK_ROUND = 0.25
 """Seconds of one try at the component's lock, between two looks at the cancel token."""
 
 
+KEPT = 10
+"""Of the warnings of a dump, how many are recorded with its snapshot."""
+WORDS = 400
+"""Characters of each."""
+
+
+def _kept(warnings: Sequence[str]) -> tuple[str, ...]:
+    """What is recorded of warnings: a plan and a list show them, and they are read with every generation."""
+    more = (f"and {len(warnings) - KEPT:,} more",) if len(warnings) > KEPT else ()
+    return (*(text[:WORDS] for text in warnings[:KEPT]), *more)
+
+
 def dump_reader(plugin: Plugin, component: Component, compression: str) -> str:
     """The user who may read a snapshot besides its owner: whom bash Dysnomia's module of the type becomes, where the
     store is one that it restores from as well. ``""`` for nobody."""
@@ -132,6 +144,8 @@ class ComponentJob:
             complete=dumped.complete,
             tool_versions=dumped.tool_versions,
             host=self.host,
+            lacks=dumped.lacks,
+            warnings=_kept(dumped.warnings),
         )
 
     def link_info(self, restored: int, text: str = "", *, who: str = "", job: str = "") -> CommitInfo:

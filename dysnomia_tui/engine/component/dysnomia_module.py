@@ -105,6 +105,8 @@ def newest_written(statedir: Path, key: ComponentKey) -> Path | None:
     folder = links / os.readlink(links / str(numbers[-1]))
     snapshots = _at(statedir, "snapshots", key)
     resolved = snapshots / folder.name
+    if resolved.is_file() and not resolved.is_symlink():
+        raise PluginError(f"the module made a file as snapshot of {key}, and has to make a folder", "change the module")
     if not resolved.is_dir() or resolved.is_symlink():
         raise PluginError(f"the module's generation of {key} does not link to one of its snapshots")
     return resolved

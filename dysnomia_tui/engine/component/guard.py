@@ -167,7 +167,7 @@ def dump_guard(
     component_job.progress.phase("guard")
     with component_job.draft() as draft:
         dumped = plugin.dump(ctx, aside, draft)
-        warnings.extend(dumped.warnings)
+        warnings.extend(dumped.remarks)
         text = f"guard of job {left.job}"
         info = component_job.commit_info(dumped, Reason.GUARD, text, who=left.who, job=left.job)
         return component_job.store.commit(lock, draft, info, number=number).generation

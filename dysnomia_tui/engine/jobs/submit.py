@@ -22,6 +22,7 @@ from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.redact import Redactor
 
 MAKES_ROOM = frozenset({Kind.GC, Kind.EMPTY_TRASH})
+NO_RESERVE = "its reserve was used before: delete or move something else there, 1 MiB is enough, then try again"
 
 
 def submit_job(
@@ -76,6 +77,6 @@ def _created(machine: Machine, plan: Plan, request: JobRequest) -> tuple[JobFold
         if plan.kind not in MAKES_ROOM or not machine.store.release_reserve():
             raise StoreFull(
                 f"{plan.title} was not begun: the disk of {machine.settings.statedir} is full",
-                "collect garbage with 'delete now', or empty the trash",
+                NO_RESERVE if plan.kind in MAKES_ROOM else "collect garbage with 'delete now', or empty the trash",
             ) from error
         return create_job(machine.jobs, plan, request, machine.settings.group)

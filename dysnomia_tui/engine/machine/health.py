@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dysnomia_base.records import dataclass
-from dysnomia_store.model import CheckResult, Verdict
+from dysnomia_store.model import CheckResult, Verdict, lacks_words
 from dysnomia_tui.config.durations import format_duration
 from dysnomia_tui.engine.records import Health, JobState, JobView
 
 if TYPE_CHECKING:
+    from dysnomia_store.model import Generation
     from dysnomia_store.store import Summary
 
 SILENCE = 3
@@ -133,7 +134,14 @@ def _age(summary: Summary, facts: Facts, now: datetime) -> tuple[Health, str]:
         if stale_after is None and facts.timed:
             text += "; a timer should make one each day (dysnomia-tui schedule)"
         return Health.STALE, text
-    return Health.OK, ""
+    return Health.OK, _lacking(summary.newest)
+
+
+def _lacking(newest: Generation | None) -> str:
+    """What is not in the newest generation though the component names it, nor was in those before."""
+    if newest is None or newest.metadata is None or newest.marks.verdict is Verdict.GOOD or not newest.metadata.lacks:
+        return ""
+    return f"generation {newest.number}: {lacks_words(newest.metadata.lacks)}"
 
 
 def _in_hours(span: timedelta) -> str:

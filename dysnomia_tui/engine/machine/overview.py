@@ -22,11 +22,14 @@ from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.machine.listed import alarms as listing_alarms
 from dysnomia_tui.engine.machine.machine import for_component
+from dysnomia_tui.engine.machine.named import NO_PATTERN, names_nothing
+from dysnomia_tui.engine.machine.permissions import unwritable
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.records import (
     Alarm,
     ComponentView,
     ContainerView,
+    GroupView,
     Health,
     JobState,
     JobView,
@@ -76,6 +79,8 @@ def look(
         summaries, strange = None, (notice or error.message,)
     containers = tuple(_containers(machine, inventory, summaries, jobs, now, units))
     free, total = _disk(machine)
+    groups = tuple(group_views.views(machine.settings.groups, containers))
+    named = () if summaries is None else names_nothing(machine.settings, inventory, summaries)
     return Overview(
         host=host_name(),
         who=who(os.environ),
@@ -88,12 +93,15 @@ def look(
         containers=containers,
         alarms=(
             *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total, now),
+            *_unwritable(machine, inventory),
+            *(() if summaries is None else _without_members(groups)),
+            *(Alarm(f"config.toml, {table}: {NO_PATTERN}") for table in named if "*" in table.removesuffix('/*"]')),
             *more,
         ),
         at=now,
         notice=notice,
         hidden=summaries is None,
-        groups=tuple(group_views.views(machine.settings.groups, containers)),
+        groups=groups,
     )
 
 
@@ -273,6 +281,23 @@ def _alarms(
     if free is not None and total and free < total * NEARLY_FULL:
         text = f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free"
         yield Alarm(text, topic="the disk of the store is nearly full")
+
+
+def _unwritable(machine: Machine, inventory: Inventory) -> Iterator[Alarm]:
+    """A disk that was mounted read-only after a fault of its own: no job can say that it failed."""
+    why = unwritable(machine.settings) if inventory.components else ""
+    if why:
+        text = f"nothing can be snapshotted: {why}; if that is meant, write read_only = true in config.toml"
+        yield Alarm(text, urgent=True, topic="nothing can be snapshotted")
+
+
+def _without_members(groups: Sequence[GroupView]) -> Iterator[Alarm]:
+    """Groups of which nothing can be snapshotted or restored."""
+    for group in groups:
+        if group.missing:
+            names = ", ".join(map(str, group.missing))
+            text = f"group {group.name} cannot be snapshotted or restored: not configured and not in the store: {names}"
+            yield Alarm(text)
 
 
 def _left_out(machine: Machine) -> Sequence[str]:

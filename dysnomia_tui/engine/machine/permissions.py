@@ -16,6 +16,11 @@ def why_read_only(settings: Settings, asked: bool) -> str:
         return "--read-only"
     if settings.read_only:
         return "config.toml says read_only"
+    return why_not_writable(settings)
+
+
+def why_not_writable(settings: Settings) -> str:
+    """What stands against changes on this machine, whatever was asked for and configured; ``""`` where nothing does."""
     existing = _nearest(settings.statedir)
     unsafe = _why_not_safe(existing, settings.statedir)
     if unsafe:
@@ -27,6 +32,18 @@ def why_read_only(settings: Settings, asked: bool) -> str:
     if not os.access(existing, os.W_OK | os.X_OK):
         return f"no permission to write {settings.statedir}"
     return ""
+
+
+def unwritable(settings: Settings) -> str:
+    """Why every job of the store's own user is refused though nobody asked for that, so that each snapshot is missed;
+    ``""`` where none is, or who asks is another user."""
+    if settings.read_only:
+        return ""
+    try:
+        owner = _nearest(settings.statedir).stat().st_uid
+    except OSError:
+        owner = os.geteuid()
+    return why_not_writable(settings) if os.geteuid() in (0, owner) else ""
 
 
 def why_not_safe(statedir: Path) -> str:

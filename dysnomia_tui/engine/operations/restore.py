@@ -11,7 +11,7 @@ from typing import Any
 from dysnomia_base.plurals import plural
 from dysnomia_plugins.base import Finding, Preflight, PrivateStatePlugin, Severity, StatePlugin
 from dysnomia_store.errors import NameRejected
-from dysnomia_store.model import CheckResult, Generation, Verdict
+from dysnomia_store.model import CheckResult, Generation, Verdict, lacks_words
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.guard import Restored
@@ -343,6 +343,11 @@ def generation_warnings(machine: Machine, generation: Generation) -> list[str]:
         warnings.append(f"its last check said: {check.result.value} {check.text}".rstrip())
     if generation.suspicious:
         warnings.append(f"it is suspicious: {generation.suspicious}")
+    if generation.metadata is not None:
+        lacks = generation.metadata.lacks
+        if lacks and not generation.suspicious:
+            warnings.append(lacks_words(lacks))
+        warnings += [f"when it was made: {text}" for text in generation.metadata.warnings]
     if generation.metadata is None or generation.metadata.complete is None:
         warnings.append("whether it is complete is unknown: another tool made it")
     elif generation.metadata.complete is False:

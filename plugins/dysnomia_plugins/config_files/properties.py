@@ -143,6 +143,8 @@ class _Parser:
             while self._peek() in (" ", "\t"):
                 self.at += 1
             match = _NAME.match(self.text, self.at)
+        if self.at == 0 and self.text.startswith("\ufeff"):
+            raise SyntaxFault("a byte order mark: save it as UTF-8 without one (without BOM)")
         if not match or self.text[match.end() : match.end() + 1] != "=":
             # Nothing of the line is shown: it may be the rest of a secret.
             raise SyntaxFault("expected key=value")

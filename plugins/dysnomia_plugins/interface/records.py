@@ -49,10 +49,18 @@ class Dumped:
     """What belongs to the unit but not to its dump, as JSON values: carried over when live is gone."""
     warnings: tuple[str, ...] = ()
     """For the outcome: files that changed while read, parts that are not in the dump."""
+    lacks: tuple[str, ...] = ()
+    """Names of parts that the component says it has and that were not there, as a folder of a set of files. A snapshot
+    that lacks what the good one before it had is suspicious."""
     unchanged: bool = False
     """Nothing was written into the draft: live is what ``Context.earlier`` holds."""
     note: bytes | None = None
     """What the next dump should know of this one, to tell what did not change since: see ``Earlier``."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """All that is to be said of it where it is made."""
+        return (*(f"{part} is not there" for part in self.lacks), *self.warnings)
 
 
 class Draft(Protocol):

@@ -28,7 +28,7 @@ from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.names import ComponentKey
 
-VERSION = 2
+VERSION = 3
 T = TypeVar("T")
 Mark = tuple[int, int]
 """Of a component's rows: made when they were first read, and how often they changed since."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
 
 from dysnomia_store.content.artefact_reader import open_artefact
-from dysnomia_store.content.dysnomia_checksum import Match, compare
+from dysnomia_store.content.dysnomia_checksum import PREFIX, Match, compare
 from dysnomia_store.content.files import is_readers_own, unreadable
 from dysnomia_store.content.frame_folder import collapsed, folder_of
 from dysnomia_store.content.manifest import differences, walk
@@ -74,6 +75,8 @@ def check(
     """
     folder = layout.snapshot(key, snapshot_id)
     try:
+        if folder.is_file() and not folder.is_symlink():
+            return Check(now, "bytes", *_check_file(layout, key, snapshot_id, folder))
         if not folder.is_dir():
             return Check(now, "bytes", CheckResult.MISSING, "its folder is gone")
         result, text = _check(layout, key, snapshot_id, folder, on_bytes, proofs)
@@ -82,6 +85,18 @@ def check(
             raise unreadable(error, f"snapshot {snapshot_id} of {key}") from error
         result, text = CheckResult.CORRUPT, f"it cannot be read: {error.strerror}"
     return Check(now, "bytes", result, text)
+
+
+def _check_file(layout: Layout, key: ComponentKey, snapshot_id: str, file: Path) -> tuple[CheckResult, str]:
+    """A snapshot that is a file: by the checksum that bash Dysnomia wrote of it."""
+    try:
+        expected = layout.checksum(key, snapshot_id).read_text("ascii").strip()
+    except (FileNotFoundError, ValueError):
+        return CheckResult.UNVERIFIABLE, "nothing was written of what its bytes were"
+    with file.open("rb") as opened:
+        if f"{PREFIX}{hashlib.file_digest(opened, 'sha256').hexdigest()}" == expected:
+            return CheckResult.OK, "by Dysnomia's checksum"
+    return CheckResult.CORRUPT, "its bytes are not those of Dysnomia's checksum"
 
 
 def _check(

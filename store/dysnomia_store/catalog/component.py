@@ -41,6 +41,11 @@ class SnapshotRow:
     check: str | None = None
     """The JSON of its last check."""
     check_sig: str = ""
+    lacks: tuple[str, ...] = ()
+    """Parts of the component that were not there when it was made."""
+    file: bool = False
+    """It is a file, as a module run by bash Dysnomia may make one. Then it does not exist for us: nothing here reads
+    it, and nothing removes it or the links to it."""
 
 
 @dataclass(slots=True)
@@ -163,9 +168,15 @@ def _read_snapshots(layout: Layout, key: ComponentKey, before: ComponentReading,
     wanted = {gen.id for gen in now.gens.values() if gen.id}
     metas = {e.name: e for e in entries(layout.of("metadata", key)) if e.name.endswith(".json")}
     checked = {e.name: e for e in entries(layout.of("checks", key)) if e.name.endswith(".jsonl")}
-    folders = {e.name: e for e in entries(folder) if e.is_dir(follow_symlinks=False)}
+    folders, files = {}, set()
+    for entry in entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            folders[entry.name] = entry
+        elif entry.is_file(follow_symlinks=False):
+            files.add(entry.name)
     for snapshot_id in wanted | folders.keys():
         snap = SnapshotRow(snapshot_id, exists=snapshot_id in folders or not readable)
+        snap.file = snapshot_id in files
         now.snaps[snapshot_id] = snap
         old = before.snaps.get(snapshot_id) or SnapshotRow(snapshot_id)
         name = stem(snapshot_id)
@@ -195,7 +206,7 @@ def _take_metadata(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str])
     if snap.metadata_sig == old.metadata_sig:
         snap.metadata, snap.metadata_error = old.metadata, old.metadata_error
         snap.content_size, snap.stored_size = old.content_size, old.stored_size
-        snap.complete, snap.sections = old.complete, old.sections
+        snap.complete, snap.sections, snap.lacks = old.complete, old.sections, old.lacks
         return
     from dysnomia_store.records import brief  # as above
 
@@ -209,7 +220,7 @@ def _take_metadata(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str])
         return
     snap.metadata = text.decode()
     snap.content_size, snap.stored_size = record.content_size, record.stored_size
-    snap.complete, snap.sections = record.complete, record.sections
+    snap.complete, snap.sections, snap.lacks = record.complete, record.sections, tuple(record.lacks or ())
 
 
 def _take_sizes(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 
 from dysnomia_store.catalog.component import ComponentReading, GenerationRow, SnapshotRow
 from dysnomia_store.catalog.quality import failed
 
+_FILE = 2
+"""In ``present``: it is a file, and no folder."""
 SCHEMA = """
 CREATE TABLE comp (cid INTEGER PRIMARY KEY, container BLOB, component BLOB, proof TEXT, seen_inode INT, seen_offset INT,
     count INT, newest INT, newest_good INT, stored INT, problems INT, born INT, turn INT,
@@ -17,12 +20,12 @@ CREATE TABLE gen (cid INT, number INT, id BLOB, as_of INT, estimated INT, until 
     PRIMARY KEY (cid, number));
 CREATE TABLE snap (cid INT, id BLOB, present INT, content_size INT, stored_size INT, complete INT, sections INT,
     metadata TEXT, metadata_error TEXT, metadata_sig TEXT, size_sig TEXT, last_check TEXT, check_sig TEXT,
-    PRIMARY KEY (cid, id)) WITHOUT ROWID;
+    lacks TEXT, PRIMARY KEY (cid, id)) WITHOUT ROWID;
 """
 _GEN = "number, id, as_of, estimated, until, seen, history, mark_name, marks, suspicious, problem, good, trouble"
 _SNAP = (
     "id, present, content_size, stored_size, complete, sections, metadata, metadata_error, metadata_sig, size_sig,"
-    " last_check, check_sig"
+    " last_check, check_sig, lacks"
 )
 _LIGHT_GEN = _GEN.replace("history", "substr(history, 1, 0)")
 _LIGHT_SNAP = _SNAP.replace(" metadata,", " substr(metadata, 1, 0),")
@@ -122,7 +125,7 @@ def _text(words: str) -> str:
 def _snap(row: tuple[object, ...]) -> SnapshotRow:
     (
         snapshot_id, present, content_size, stored_size, complete, sections, metadata, metadata_error, metadata_sig,
-        size_sig, last_check, check_sig,
+        size_sig, last_check, check_sig, lacks,
     ) = row  # fmt: skip
     return SnapshotRow(
         os.fsdecode(snapshot_id),  # type: ignore[arg-type]
@@ -137,12 +140,15 @@ def _snap(row: tuple[object, ...]) -> SnapshotRow:
         size_sig,  # type: ignore[arg-type]
         last_check,  # type: ignore[arg-type]
         check_sig,  # type: ignore[arg-type]
+        tuple(json.loads(lacks)) if lacks else (),  # type: ignore[arg-type]
+        present == _FILE,
     )
 
 
 def _snap_row(snap: SnapshotRow) -> tuple[object, ...]:
     return (
-        os.fsencode(snap.id), int(snap.exists), snap.content_size, snap.stored_size,
+        os.fsencode(snap.id), _FILE if snap.file else int(snap.exists), snap.content_size, snap.stored_size,
         None if snap.complete is None else int(snap.complete), snap.sections, snap.metadata,
         _text(snap.metadata_error), snap.metadata_sig, snap.size_sig, snap.check, snap.check_sig,
+        json.dumps(snap.lacks) if snap.lacks else "",
     )  # fmt: skip

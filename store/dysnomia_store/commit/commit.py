@@ -100,6 +100,8 @@ def metadata_of(sealed: Sealed, info: CommitInfo, store_id: str) -> Metadata:
         surroundings=info.surroundings,
         origin=store_id,
         outline=sealed.outline,
+        lacks=info.lacks,
+        warnings=info.warnings,
     )
 
 

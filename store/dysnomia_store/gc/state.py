@@ -75,6 +75,8 @@ def gc_state(key: ComponentKey, reading: ComponentReading) -> GcState:
     for number in sorted(reading.gens):
         gen = reading.gens[number]
         snap = reading.snaps.get(gen.id)
+        if snap is not None and snap.file:
+            continue  # it leads to what another tool restores
         if snap is None or not snap.exists or not gen.id:
             broken.append(number)
             continue

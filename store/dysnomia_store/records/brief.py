@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, NotRequired, Protocol, get_origin, get_type_hints
@@ -29,6 +30,9 @@ class MetadataInBrief(Protocol):
 
     @property
     def sections(self) -> int | None: ...
+
+    @property
+    def lacks(self) -> Sequence[str] | None: ...
 
 
 def _exactly(shape: type, newest: int, **other: Any) -> type[msgspec.Struct]:

@@ -152,6 +152,7 @@ def framed(files: Iterable[FileEntry]) -> bool:
 
 
 def metadata_json(record: Metadata) -> Json:
+    remarks = {name: list(words) for name in ("lacks", "warnings") if (words := getattr(record, name))}
     return {
         "format": FRAMES if framed(record.files) else FORMAT,
         "id": record.id,
@@ -169,6 +170,7 @@ def metadata_json(record: Metadata) -> Json:
         "surroundings": dict(record.surroundings),
         "origin": record.origin,
         "outline": record.outline,
+        **remarks,
     }
 
 
@@ -189,6 +191,8 @@ def metadata_of(data: Json) -> Metadata:
         surroundings=data["surroundings"],
         origin=data["origin"],
         outline=data.get("outline", ""),  # records of earlier versions have none
+        lacks=tuple(data.get("lacks", ())),
+        warnings=tuple(data.get("warnings", ())),
     )
 
 

@@ -31,6 +31,8 @@ class Described(TypedDict):
     surroundings: dict[str, Any]
     origin: str
     outline: NotRequired[str]
+    lacks: NotRequired[list[str]]
+    warnings: NotRequired[list[str]]
 
 
 class Metadata(Described):

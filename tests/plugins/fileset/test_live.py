@@ -61,7 +61,7 @@ def _dumped(component: Component, tmp_path: Path) -> tuple[TarStored, tuple[str,
     draft = TarDraft(tmp_path)
     fileset = Fileset()
     dumped = fileset.dump(ctx, fileset.live(component), draft)
-    return TarStored(draft.tar), tuple(dumped.warnings)
+    return TarStored(draft.tar), dumped.remarks
 
 
 def test_a_small_file_that_changes_once_is_read_again(

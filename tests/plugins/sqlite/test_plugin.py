@@ -325,11 +325,11 @@ def test_what_a_store_keeps_for_itself_is_not_found(tmp_path: Path, folders: tup
     bench = SqliteBench(tmp_path, "CREATE TABLE t(v)")
     for name in folders:
         (tmp_path / "store" / name).mkdir(parents=True)
-    shutil.copy(bench.live, tmp_path / "store" / folders[1] / "index-2.db")
+    shutil.copy(bench.live, tmp_path / "store" / folders[1] / "index-3.db")
     place = str(tmp_path / "store" / folders[1])
     assert [
         one.component for one in sqlite_discover.discover("x", [place]) if one.properties["sqliteDir"] == place
-    ] == (["index-2.db"] if folders[0] == "jobs" else [])
+    ] == (["index-3.db"] if folders[0] == "jobs" else [])
     (tmp_path / "store" / "store.json").write_text("{}")
     assert not [one for one in sqlite_discover.discover("x", [place]) if one.properties["sqliteDir"] == place]
 

@@ -69,6 +69,7 @@ def test_what_is_understood(text: str, expected: dict[str, object]) -> None:
         ("a=$(id", 1, "not closed"),
         ("a=$(id)", 1, "not computed here"),
         ("=x", 1, "expected key=value"),
+        ("\ufefftype=x\n", 1, "byte order mark"),
         ("1a=x", 1, "expected key=value"),
         ("a = 1", 1, "expected key=value"),
         ("a=1\n\x1b[31m=2", 2, "expected key=value"),

@@ -131,30 +131,30 @@ def test_a_look_as_root_writes_nothing_into_another_users_store(
 
 
 @needs_root
-@pytest.mark.parametrize("link", ["cache", "cache/index-2.db"])
+@pytest.mark.parametrize("link", ["cache", "cache/index-3.db"])
 def test_a_look_as_root_is_led_by_no_link_of_another_user(
     theirs: Ledger, link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = theirs.settings.statedir
     roots = tmp_path / "roots"
     roots.mkdir()
-    with closing(sqlite3.connect(roots / "index-2.db")) as db:
+    with closing(sqlite3.connect(roots / "index-3.db")) as db:
         db.execute("CREATE TABLE accounts (name TEXT)")
         db.commit()
-    index = state / "cache" / "index-2.db"
+    index = state / "cache" / "index-3.db"
     index.unlink(missing_ok=True)
     if link == "cache":
         index.parent.rmdir()
         index.parent.symlink_to(roots)
     else:
-        index.symlink_to(roots / "index-2.db")
+        index.symlink_to(roots / "index-3.db")
     with other_user() as user:
         user.own(state, *state.rglob("*"))
         before = tree(roots)
         assert call(monkeypatch, "dysnomia-snapshots", "--query-all", "--json") == 0
         assert len(json.loads(capsys.readouterr().out)) == 9
         assert changed(before, tree(roots)) == set()
-    assert os.listdir(roots) == ["index-2.db"]
+    assert os.listdir(roots) == ["index-3.db"]
 
 
 @pytest.mark.parametrize("config_text", seldom(["read_only = true\n", ""], ""))

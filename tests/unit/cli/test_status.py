@@ -52,6 +52,13 @@ def test_an_attempt_under_way_does_not_hide_what_failed() -> None:
     assert seen(replace(POSTGRESQL, components=(busy,))).level is Level.WARNING
 
 
+def test_what_is_in_no_generation_is_a_warning() -> None:
+    lacking = component(ORDERS, Health.OK, orders_generations(3), problem="generation 3: it lacks uploads")
+    heard = seen(replace(POSTGRESQL, components=(lacking,)))
+    assert heard.level is Level.WARNING
+    assert [line.endswith("; generation 3: it lacks uploads") for line in lines(heard)] == [False, True]
+
+
 def test_a_job_that_never_ends_is_an_alarm() -> None:
     stuck = job(7, JobState.RUNNING, created=NOW - timedelta(days=2), title="snapshot orders")
     found = seen(SQLITE, jobs=[stuck])

@@ -103,6 +103,10 @@ max_size = "50G"
         ('statedir = "relative"\n', 1, "absolute path"),
         ("# x\n[components.'pg/*']\nlabel = []\n", 3, "did you mean 'labels'"),
         ("[components.pg]\nlabels = []\n", 1, "is not a component"),
+        ("[components.'pg/']\nlabels = []\n", 1, "is not a component"),
+        ("[components.'/x']\nlabels = []\n", 1, "is not a component"),
+        ("[components.'*/x']\nlabels = []\n", 1, "is not a component"),
+        ("[components.'pg/x/y']\nlabels = []\n", 1, "is not a component"),
         ("[components.'pg/x'.retention]\ndayly = 1\n", 2, "did you mean 'daily'"),
         ("[components.'pg/x'.retention]\nmax_size = 'big'\n", 2, "write 500M, 50G or 1.5T"),
         ("[components.'pg/x'.retention]\nlast = -1\n", 2, "a whole number from 0"),
@@ -124,6 +128,11 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "machine" / "config.toml").write_bytes(b"theme = '\xff'")
     with pytest.raises(SettingsError, match="not UTF-8"):
         load(tmp_path)
+
+
+def test_a_byte_order_mark_which_nobody_sees_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="byte order mark"):
+        load(tmp_path, machine="\ufefflevel = 3\n")
 
 
 @given(st.integers(0, 10**7))

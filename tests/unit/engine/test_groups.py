@@ -132,6 +132,14 @@ def test_one_of_them_is_undone_alone_and_the_undo_of_all_takes_the_rest(shop: Sh
     assert shop.is_live(shop.bad, shop.other)
 
 
+def test_a_group_with_a_component_that_is_not_there_is_an_alarm(shop: Shop) -> None:
+    """Nothing of it can be snapshotted or restored, and each component of it that is there is well."""
+    engine = shop.with_keys(ORDERS, ComponentKey("files", "dcos"))
+    text = "group shop cannot be snapshotted or restored: not configured and not in the store: files/dcos"
+    assert text in engine.report().alarms
+    assert not any(alarm.startswith("group") for alarm in shop.engine.report().alarms)
+
+
 def test_the_overview_shows_groups_with_their_worst_component(shop: Shop) -> None:
     (group,) = shop.engine.overview().groups
     assert (group.name, group.keys, group.missing) == ("shop", (ORDERS, DOCS), ())

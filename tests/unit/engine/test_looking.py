@@ -18,7 +18,7 @@ from dysnomia_base.durations import LONGEST
 from dysnomia_base.escape import visible
 from dysnomia_plugins.base import Found, PropertyValue
 from dysnomia_plugins.interface.status import Status
-from dysnomia_store.model import Reason
+from dysnomia_store.model import Marks, Reason, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Summary
 from dysnomia_tui.config import ComponentSettings
@@ -421,6 +421,21 @@ def old_by(age: timedelta, **more: Any) -> Facts:
     newest = replace(orders_generations(2)[0], unchanged_until=NOW - age)
     summary = Summary(ORDERS, 2, newest, newest, 0, active=True, garbage=False, problems=0)
     return replace(Facts(True, True, "", summary, None, None, timedelta(hours=26)), **more)
+
+
+def test_what_no_generation_ever_had_is_said_until_somebody_says_that_it_is_well() -> None:
+    """Not there when the first was made, nor since: nothing is lost, and nothing is kept of it either."""
+    facts = old_by(timedelta(hours=1))
+    assert facts.summary is not None
+    newest = facts.summary.newest
+    assert newest is not None
+    assert newest.metadata is not None
+    lacking = replace(newest, metadata=replace(newest.metadata, lacks=("uploads",)))
+    told = replace(facts, summary=replace(facts.summary, newest=lacking))
+    words = f"generation {newest.number}: it lacks uploads: not there when it was made"
+    assert judge(told, NOW) == (Health.OK, words)
+    well = replace(lacking, marks=Marks(verdict=Verdict.GOOD))
+    assert judge(replace(told, summary=replace(facts.summary, newest=well)), NOW) == (Health.OK, "")
 
 
 def test_a_job_that_hangs_does_not_hide_how_old_the_newest_generation_is() -> None:

@@ -13,7 +13,7 @@ from dysnomia_tui.engine import RowsAsked
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.plans.plan import Grade, Plan
-from dysnomia_tui.engine.records import JobState
+from dysnomia_tui.engine.records import JobState, Level
 from tests.unit.engine.machine import DOCS, EngineFixture
 
 
@@ -60,6 +60,47 @@ def test_what_a_snapshot_lacks_is_said_with_its_number(
     assert made.message == "; ".join(("generation 1", *texts[:3], "and 2 more warnings: see the job's log"))
     again = machine.run(engine, engine.plan_snapshot([DOCS]))
     assert texts[0] in again.message, "it is as true of what is unchanged"
+
+
+def test_a_folder_of_a_set_that_was_away_is_no_secret(machine: EngineFixture, engine: Engine, docs: Path) -> None:
+    """A disk that is not mounted: each snapshot since succeeds, is no good one, and a restore of one says what goes."""
+    spec = machine.root / "components" / "files" / "docs" / ".dysnomia-fileset"
+    spec.write_text("mkdir docs\nmkdir ups\n")
+    assert machine.run(engine, engine.plan_activity(DOCS, "activate")).state is JobState.DONE
+    (docs / "file").write_text("then")
+    assert machine.run(engine, engine.plan_snapshot([DOCS])).state is JobState.DONE
+    ups = docs.parent / "ups"
+    ups.rmdir()
+    made = machine.run(engine, engine.plan_snapshot([DOCS]))
+    assert made.message == "generation 2; ups is not there"
+    one = next(one for one in engine.report().components if one.key == DOCS)
+    assert (one.newest_good, one.level) == (1, Level.CRITICAL)
+    assert one.problem == "generation 2 is suspicious: it lacks ups: not there when it was made"
+    ups.mkdir()
+    words = f"{ups} would be set aside, with nothing in its place: it was not there when this was snapshotted"
+    plan = engine.plan_restore(DOCS, 2)
+    assert words in plan.warnings
+    assert words not in engine.plan_restore(DOCS, 1).warnings
+    assert machine.run(engine, plan).state is JobState.DONE
+    assert not ups.exists()
+    again = next(one for one in engine.report().components if one.key == DOCS)
+    assert (again.newest_good, again.level) == (3, Level.CRITICAL), "3 is the guard, which has it"
+
+
+def test_what_was_said_of_a_snapshot_is_said_where_it_is_restored(
+    machine: EngineFixture, engine: Engine, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert machine.run(engine, engine.plan_activity(DOCS, "activate")).state is JobState.DONE
+    monkeypatch.chdir(docs)
+    for number in range(12):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(number))
+    assert machine.run(engine, engine.plan_snapshot([DOCS])).state is JobState.DONE
+    told = engine.plan_restore(DOCS, 1).warnings
+    assert "when it was made: docs/0 is a socket, which cannot be stored" in told
+    assert "when it was made: and 2 more" in told
+    one = next(one for one in engine.report().components if one.key == DOCS)
+    assert one.level is Level.OK
 
 
 def held(docs: Path) -> dict[str, str]:

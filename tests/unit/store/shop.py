@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Shop:
         reason: Reason = Reason.MANUAL,
         number: int | None = None,
         job: str = "7",
+        lacks: Sequence[str] = (),
         **draft: Any,
     ) -> Committed:
         """Snapshot a database of these tables."""
@@ -59,8 +60,9 @@ class Shop:
                     sink.write(data)
                     sink.end_section(rows=data.count(b"\n"))
             info = CommitInfo(
-                self.now, self.now, reason, who="alice", job=job, type="test", digest_version=1, complete=complete
-            )
+                self.now, self.now, reason, who="alice", job=job, type="test", digest_version=1, complete=complete,
+                lacks=tuple(lacks),
+            )  # fmt: skip
             return store.commit(lock, made, info, number=number)
 
     def link_info(self, restored: int) -> CommitInfo:

@@ -234,6 +234,19 @@ class TestSuspicious:
         shop.store.mark(KEY, 3, Marks(verdict=Verdict.GOOD), who="alice")
         assert [one.good for one in shop.store.generations(KEY)] == [True] * 4
 
+    def test_one_that_lacks_what_the_good_one_before_it_had(self, shop: Shop) -> None:
+        """It pushes none that is whole out of a retention; what none ever had asks for nobody here."""
+        shop.commit(rows(10), lacks=["never"])
+        assert shop.newest().good
+        lacking = shop.commit(rows(9), lacks=["never", "up\udce9", "b", "c", "d"]).generation
+        assert lacking.suspicious == "it lacks up\\udce9, b, c and 1 more: not there when it was made"
+        assert lacking.metadata is not None
+        assert lacking.metadata.lacks == ("never", "up\udce9", "b", "c", "d")
+        assert not shop.commit(rows(8), lacks=["b"]).generation.good, "the one before it is not the measure"
+        shop.store.mark(KEY, 2, Marks(verdict=Verdict.GOOD), who="alice")
+        assert [one.good for one in shop.again().store.generations(KEY)] == [True] * 3
+        assert shop.commit(rows(7)).generation.good
+
     def test_known_bad_is_not_good(self, shop: Shop) -> None:
         shop.commit(rows(10))
         shop.store.mark(KEY, 1, Marks(verdict=Verdict.BAD), who="alice")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tarfile
 from pathlib import Path
@@ -98,6 +99,31 @@ def test_we_go_on_where_it_stopped(theirs: Shop) -> None:
     assert made.delta is None
     link = theirs.root / "generations/postgresql-database/testdb/4"
     assert link.samefile(theirs.store.stored(key, made.id).folder)
+
+
+def test_a_snapshot_that_is_a_file_is_named_checked_and_never_collected(shop: Shop) -> None:
+    """As a module that bash Dysnomia runs may make one: its link leads to state, and is not one that leads nowhere."""
+    file = shop.root / "snapshots/databases/orders/one"
+    shop.commit(rows(10))
+    file.write_text("state")
+    link = shop.root / "generations/databases/orders/2"
+    link.symlink_to("../../../snapshots/databases/orders/one")
+    for number in (3, 4):
+        shop.commit(rows(number))
+    for store in (shop.store, shop.again().store):
+        problem = store.generation(KEY, 2).problem
+        assert problem == "its snapshot one is a file, not a folder: only bash Dysnomia restores it"
+    assert not shop.store.generation(KEY, 2).good
+    assert shop.store.check(KEY, "one").result is CheckResult.UNVERIFIABLE
+    checksum = shop.root / "checksums/databases/orders/one"
+    checksum.write_text("sha256:5abf0d76b5dd2e0a8ae6d4b25d1c6eb1a0a0d9f7c4bdc3b0b80a2f1c1f0f6f0f")
+    assert shop.store.check(KEY, "one").result is CheckResult.CORRUPT
+    checksum.write_text(f"sha256:{hashlib.sha256(b'state').hexdigest()}")
+    assert shop.store.check(KEY, "one").result is CheckResult.OK
+    for policy in (Policy(last=1), Policy(nothing=True)):
+        assert shop.plan(policy).broken_links == ()
+        shop.collect(policy, grace=0)
+        assert (link.is_symlink(), file.read_text()) == (True, "state")
 
 
 class TestItsCollectionUnderUs:

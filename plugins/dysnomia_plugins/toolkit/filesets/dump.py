@@ -63,6 +63,7 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
             MOUNT_POINTS: sorted({layout.mount_of(root.path).point for root in roots}),
         },
         warnings=(*tree.warnings, *_changed_in_words(tree.changed, changed), *map(_mounted_in_words, mounted)),
+        lacks=tuple(tree.missing),
         unchanged=tree.unchanged,
         note=_note(tree, names, began),
     )

@@ -38,6 +38,7 @@ def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: 
     if replace:
         findings += _not_mounted(ctx, layout, stored)
         findings += _in_the_way(layout, stored, paths)
+        findings += _left_without(layout, stored, paths)
     return Preflight(
         findings=tuple(findings),
         live_bytes=live if whole else None,
@@ -90,6 +91,15 @@ def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterato
             yield Finding(Severity.NOTE, f"{user}: its working directory will be the old folder")
         else:
             yield Finding(Severity.NOTE, f"{user}: it will see the old files until it opens them again")
+
+
+def _left_without(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterator[Finding]:
+    """Folders that are live and that the snapshot lacks: the exchange takes them away."""
+    lacks = stored.metadata.lacks if stored.metadata is not None else ()
+    for root, path in zip(layout.roots, paths, strict=True):
+        if root in lacks and os.path.lexists(path):
+            text = f"{path} would be set aside, with nothing in its place: it was not there when this was snapshotted"
+            yield Finding(Severity.WARNING, text, of_snapshot=True)
 
 
 def _roots_of(stored: Stored) -> Sequence[str]:

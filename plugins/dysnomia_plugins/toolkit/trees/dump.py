@@ -62,6 +62,8 @@ class TreeDump:
     """Called when there is something to store: not where all of it is known already."""
     roots: Sequence[RootAt]
     warnings: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """Roots that are not there, where others are."""
     changed: list[str] = field(default_factory=list)
     """What changed while it was read, in words."""
     skip: Collection[str] = ()
@@ -102,7 +104,7 @@ class TreeDump:
                 self.known.flush(self.sink)
             self.sink.store_only(END)
         self.changed += walk.changed
-        self.warnings += [f"{root} is not there" for root in walk.missing]
+        self.missing += walk.missing
         self.warnings += walk.left_out
 
     @property
