@@ -131,7 +131,8 @@ class Engine(Planner, JobControl, Teller):
     ) -> Overview:
         from dysnomia_tui.engine.machine.overview import look
 
-        return look(self._world, jobs, self.read_only, self._clock(), self._alarms(timers), units, on_read)
+        alarms, earlier = self._alarms(timers), self._board.earlier(jobs)
+        return look(self._world, jobs, self.read_only, self._clock(), alarms, units, on_read, earlier)
 
     def names_nothing(self) -> Sequence[str]:
         """Heads of those tables of config.toml that are for components and containers which are not there."""

@@ -6,7 +6,7 @@ components, and the next writer there puts it right; where nothing tells, no wri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ class JobBoard:
         self.path = jobs
         self._over: dict[int, over.Over] = {}
         self._kept: dict[int, over.Over] | None = None
+        self._unwell: tuple[over.Stamp, Sequence[JobView]] = (), ()
         self._told: dict[str, JobRequest | None] = {}
 
     def folder(self, job_id: str) -> JobFolder:
@@ -59,15 +60,32 @@ class JobBoard:
         return self._view(self.folder(job_id))
 
     def views(self, limit: int) -> Sequence[JobView]:
-        """Running and waiting first, then newest first. What left live half restored is never left out, nor is what
-        cannot be read."""
+        """Running and waiting first, then newest first. What needs someone is never left out: what left live half
+        restored, what was interrupted and is not yet recovered, what cannot be read."""
         numbers = job_numbers(self.path)
         newest = numbers[::-1][:limit]
         floor = self._floor(numbers)
         older = [number for number in numbers if number > floor and number not in set(newest)]
         views = [self._of_number(number) for number in (*newest, *reversed(older))]
         views.sort(key=lambda view: (view.state.ended, -int(view.id)))
-        return [*views[:limit], *(view for view in views[limit:] if view.details.get("half"))]
+        return [*views[:limit], *filter(_needs_someone, views[limit:])]
+
+    def earlier(self, shown: Iterable[JobView]) -> Sequence[JobView]:
+        """Snapshots besides these that did not end well, or kept nothing, newest first: of each component the last.
+
+        With hundreds of components the last job on one lies behind hundreds of others."""
+        stamp = over.changed(self.path)
+        if self._unwell[0] != stamp:
+            unwell = over.read_unwell(self.path)
+            self._unwell = stamp, [unwell[number].view for number in sorted(unwell, reverse=True)]
+        numbers = {view.id for view in shown}
+        last: list[JobView] = []
+        keys: set[ComponentKey] = set()
+        for view in self._unwell[1]:
+            if view.kind == Kind.SNAPSHOT and view.id not in numbers and not keys.issuperset(view.keys):
+                keys.update(view.keys)
+                last.append(view)
+        return last
 
     def _view(self, folder: JobFolder) -> JobView:
         return self._of_number(int(folder.id))
@@ -137,10 +155,12 @@ class JobBoard:
                 temporary.replace(self.path / "floor")
 
     def keep(self, job_id: str, group: str = "") -> None:
-        """Write down how a job that is over is shown, which a ``group`` may read; where none was yet, of all that are
-        looked at. A convenience, as the floor."""
-        numbers = [int(job_id)] if (self.path / over.NAME).exists() else job_numbers(self.path)[-LOOKED_AT:]
+        """Write down how a job that is over is shown, which a ``group`` may read; and of those before it that were not
+        written down, as on a full disk. A convenience, as the floor."""
         with suppress(OSError, LookupError):
+            written, last = over.ids(self.path), int(job_id)
+            before = [number for number in job_numbers(self.path) if number < last][-LOOKED_AT:]
+            numbers = [*(number for number in before if number not in written), last]
             looked_at = map(self._looked_at, map(self._numbered, numbers))
             over.append(self.path, (one for one in looked_at if over.is_final(one.view)), group)
 
@@ -285,6 +305,12 @@ def _needs_a_word(record: FileJournal) -> bool:
     """Whether a job's record lacks the end of what the job left: of one that died, or failed and could not clean up."""
     result = record.last("result")
     return record.last("recovered") is None and (result is None or bool(result.get("details", {}).get("left")))
+
+
+def _needs_someone(view: JobView) -> bool:
+    """Whether there is an alarm of a job: it does not end with the jobs that come after it."""
+    left = any(view.details.get(name) for name in ("half", "aside", "left", "unreadable"))
+    return left or (view.state is JobState.INTERRUPTED and "recovered" not in view.details)
 
 
 def is_over(folder: JobFolder) -> bool:

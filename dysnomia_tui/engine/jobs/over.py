@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterable, Mapping
@@ -29,7 +30,14 @@ _FORMAT = 1
 _MOST = 1 << 20
 """Bytes that are read from the end of the file: a thousand jobs and more."""
 _LARGE = 16 * _MOST
-"""Bytes at which all but these goes: what is before them is of jobs whose folders tell as much, or are gone."""
+"""Bytes at which the file is made shorter."""
+_KEPT = 8 * _MOST
+"""Bytes that are left then: ten thousand jobs."""
+_UNWELL = (b'"state":"failed"', b'"state":"partly"', b'"state":"interrupted"', b'"nothing":{"')
+"""One of these is in the line of each job that did not end well, or snapshotted and kept nothing. Texts of others do
+not look so: their quotes have a backslash."""
+_IDS = re.compile(rb'\],\{"id":"([0-9]{1,15})",')
+"""In each line."""
 _LONGEST = 1 << 16
 """Bytes of a line: a job with a longer one, a collection of thousands of generations, is read from its folder."""
 _GIVEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -96,20 +104,54 @@ def _shorten(path: Path, fd: int) -> None:
     with in_place_of(path, durable=False) as file:
         os.fchown(file.fileno(), -1, seen.st_gid)
         os.fchmod(file.fileno(), stat.S_IMODE(seen.st_mode))
-        file.write(os.pread(fd, _MOST, seen.st_size - _MOST).partition(b"\n")[2])
+        file.write(os.pread(fd, _KEPT, seen.st_size - _KEPT).partition(b"\n")[2])
 
 
 def read(jobs: Path) -> Mapping[int, Over]:
     """The last of these jobs by their numbers. Empty where there is no such file, or it may not be read."""
+    return _parsed_of(_end(jobs, _MOST).splitlines())
+
+
+def read_unwell(jobs: Path) -> Mapping[int, Over]:
+    """Of all in the file those that did not end well, or kept nothing."""
+    text = _end(jobs, _LARGE)
+    starts: set[int] = set()
+    for word in _UNWELL:
+        place = text.find(word)
+        while place >= 0:
+            starts.add(text.rfind(b"\n", 0, place) + 1)
+            place = text.find(word, text.find(b"\n", place))
+    return _parsed_of(text[start:].partition(b"\n")[0] for start in sorted(starts))
+
+
+def ids(jobs: Path) -> set[int]:
+    """The numbers of the last jobs in the file."""
+    return set(map(int, _IDS.findall(_end(jobs, _MOST))))
+
+
+def changed(jobs: Path) -> Stamp:
+    """Changes with the file."""
+    try:
+        status = os.lstat(jobs / NAME)
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _end(jobs: Path, most: int) -> bytes:
+    """The last bytes of the file; none where there is none, or it may not be read."""
     try:
         fd = os.open(jobs / NAME, os.O_RDONLY | _GIVEN)
         try:
-            text = os.pread(fd, _MOST, max(0, os.fstat(fd).st_size - _MOST))
+            return os.pread(fd, most, max(0, os.fstat(fd).st_size - most))
         finally:
             os.close(fd)
     except OSError:
-        return {}
-    bodies = [line[9:] for line in text.splitlines() if _is_whole(line)]
+        return b""
+
+
+def _parsed_of(lines: Iterable[bytes]) -> Mapping[int, Over]:
+    bodies = [line[9:] for line in lines if _is_whole(line)]
     try:
         return dict(map(_parsed, filter(_is_current, json.loads(b"[" + b",".join(bodies) + b"]"))))
     except (ValueError, TypeError, LookupError, NameRejected):  # whole lines, and nothing that we wrote

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,10 @@ TIMED = timedelta(hours=26)
 """Of a daily timer where no rhythm can be told yet: a day, and two hours for it to run."""
 AHEAD = timedelta(minutes=10)
 """How far ahead of the clock a generation may be: clocks are set by so much."""
-_WORK = frozenset({"snapshot", "check", "verify"})
+SNAPSHOTS = frozenset({"snapshot"})
+PROOFS = frozenset({"check", "verify"})
+"""Kinds of jobs that say how well a component is backed up. A proof of an older generation does not end the failure
+of a snapshot: live may be past saving, and nobody would hear of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,10 @@ class Facts:
     """None where the store knows nothing of it."""
     job: JobView | None
     """The running or waiting job on it."""
-    last: JobView | None
-    """The last job on it that snapshotted or checked, and has ended."""
+    snapshotted: JobView | None
+    """The last job that snapshotted it, and has ended."""
+    proved: JobView | None
+    """The same of one that checked or verified."""
     stale_after: timedelta | None
     """As config.toml says; None: as the distances of its generations let one expect."""
     readable: bool = True
@@ -72,7 +78,8 @@ def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
     if not facts.holds_state:
         return Health.OK, ""
     if summary.generations == 0:
-        kept_nothing = facts.last is not None and str(summary.key) in facts.last.details.get("nothing", {})
+        last = facts.snapshotted
+        kept_nothing = last is not None and str(summary.key) in last.details.get("nothing", {})
         return (Health.OK, "") if kept_nothing else (Health.NEVER, "never snapshotted")
     return _age(summary, facts, now)
 
@@ -95,15 +102,10 @@ def _while_busy(facts: Facts, now: datetime) -> str:
 def _failure(facts: Facts, now: datetime) -> str:
     """What went wrong last, in one line."""
     newest = facts.summary.newest if facts.summary else None
-    last = facts.last
-    if last is not None and last.state in (JobState.FAILED, JobState.PARTLY, JobState.INTERRUPTED):
-        ended = last.ended or last.created
-        component = str(last.keys[0]) if len(last.keys) == 1 else ""
-        failed = last.details.get("failed", {})
-        key = str(facts.summary.key) if facts.summary else component
-        concerned = component or key in failed or last.state is JobState.INTERRUPTED
-        if concerned and (newest is None or newest.unchanged_until <= ended or newest.unchanged_until - now > AHEAD):
-            return f"{last.kind} failed: {failed.get(key, last.message)}"
+    for last in (facts.snapshotted, facts.proved):
+        failed = "" if last is None else _failed_in(last, facts, now)
+        if failed:
+            return failed
     if newest is None:
         return ""
     if newest.problem:
@@ -113,6 +115,21 @@ def _failure(facts: Facts, now: datetime) -> str:
     if newest.suspicious and newest.marks.verdict is not Verdict.GOOD:
         return f"generation {newest.number} is suspicious: {newest.suspicious}"
     return ""
+
+
+def _failed_in(last: JobView, facts: Facts, now: datetime) -> str:
+    """How a job failed on the component; ``""`` where it did not, or a snapshot came after it."""
+    if last.state not in (JobState.FAILED, JobState.PARTLY, JobState.INTERRUPTED):
+        return ""
+    newest = facts.summary.newest if facts.summary else None
+    ended = last.ended or last.created
+    if newest is not None and ended < newest.unchanged_until <= now + AHEAD:
+        return ""
+    component = str(last.keys[0]) if len(last.keys) == 1 else ""
+    failed = last.details.get("failed", {})
+    key = str(facts.summary.key) if facts.summary else component
+    concerned = component or key in failed or last.state is JobState.INTERRUPTED
+    return f"{last.kind} failed: {failed.get(key, last.message)}" if concerned else ""
 
 
 def _age(summary: Summary, facts: Facts, now: datetime) -> tuple[Health, str]:
@@ -153,6 +170,7 @@ DROPPED = "no longer on its server; its generations stay, and can be restored: r
 _TELLS_NOTHING = (JobState.CANCELLED, JobState.STALE, JobState.UNREADABLE)
 
 
-def concerns(job: JobView) -> bool:
-    """Whether a job says something about how well its components are backed up."""
-    return job.kind in _WORK and job.state.ended and job.state not in _TELLS_NOTHING
+def last_of(jobs: Iterable[JobView], kinds: Collection[str]) -> JobView | None:
+    """The first of these jobs, newest first, that is of one of the kinds and tells how it went."""
+    ended = (one for one in jobs if one.kind in kinds and one.state.ended)
+    return next((one for one in ended if one.state not in _TELLS_NOTHING), None)

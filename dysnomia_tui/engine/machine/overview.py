@@ -18,7 +18,7 @@ from dysnomia_store.store import OnRead, not_told
 from dysnomia_tui.config.model import labels_of
 from dysnomia_tui.engine.machine import group_views
 from dysnomia_tui.engine.machine import visibility as seeing
-from dysnomia_tui.engine.machine.health import Facts, concerns, judge
+from dysnomia_tui.engine.machine.health import PROOFS, SNAPSHOTS, Facts, judge, last_of
 from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.machine.listed import alarms as listing_alarms
 from dysnomia_tui.engine.machine.machine import for_component
@@ -61,10 +61,13 @@ def look(
     more: Iterable[Alarm] = (),
     units: Path | None = None,
     on_read: OnRead = not_told,
+    earlier: Sequence[JobView] = (),
 ) -> Overview:
     """Read everything once.
 
     Args:
+        jobs: the newest, newest first.
+        earlier: older ones that a component's health may hang on, newest first.
         more: alarms that the rest of the engine knows of.
         units: where the units are that work on this store.
         on_read: how far it is.
@@ -77,7 +80,7 @@ def look(
         strange = tuple(machine.store.strange())
     except NotPermitted as error:  # what is configured can still be seen; the notice says whose store it is
         summaries, strange = None, (notice or error.message,)
-    containers = tuple(_containers(machine, inventory, summaries, jobs, now, units))
+    containers = tuple(_containers(machine, inventory, summaries, (*jobs, *earlier), now, units))
     free, total = _disk(machine)
     groups = tuple(group_views.views(machine.settings.groups, containers))
     named = () if summaries is None else names_nothing(machine.settings, inventory, summaries)
@@ -208,7 +211,8 @@ def _component(
         problem=problem,
         summary=summary,
         job=job,
-        last=next((one for one in own_jobs if concerns(one)), None),
+        snapshotted=last_of(own_jobs, SNAPSHOTS),
+        proved=last_of(own_jobs, PROOFS),
         stale_after=machine.settings.component(key.container, key.component).stale_after,
         gone=_gone(inventory, key, summary),
         readable=readable and (summary is None or summary.readable),

@@ -27,7 +27,7 @@ from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.events import EventLog, read_events
 from dysnomia_tui.engine.jobs.folder import JobFolder
-from dysnomia_tui.engine.machine.health import concerns
+from dysnomia_tui.engine.machine.health import SNAPSHOTS, last_of
 from dysnomia_tui.engine.machine.identity import ProcessIdentity
 from dysnomia_tui.engine.machine.overview import _alarms_of
 from dysnomia_tui.engine.machine.settings_json import settings_from_json
@@ -109,7 +109,7 @@ def shown(board: JobBoard) -> dict[str, JobView]:
         job_log.summary(view, times)
         events, _ = read_events(board.folder(view.id).events, 0)
         job_log.log_lines(events, times)
-        outcome(view), exit_of(view), concerns(view), list(_alarms_of(view))
+        outcome(view), exit_of(view), last_of([view], SNAPSHOTS), list(_alarms_of(view))
         visible(json.dumps(jsonable(view)))
     return views
 

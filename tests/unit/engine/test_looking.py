@@ -82,6 +82,9 @@ def test_health_follows_what_happens(machine: EngineFixture, engine: Engine) -> 
     assert health is Health.FAILED
     assert problem.startswith("snapshot failed: ")
     assert any(alarm.key == ORDERS for alarm in engine.overview().alarms)
+    proved = machine.run(engine, engine.plan_verify(ORDERS, 1))
+    assert proved.state is JobState.DONE
+    assert component(engine, ORDERS) == (health, problem), "live cannot be saved, whatever its generations are worth"
     path.write_bytes(good)
     machine.run(engine, engine.plan_snapshot([ORDERS]))
     assert component(engine, ORDERS) == (Health.OK, "")
@@ -150,7 +153,7 @@ def test_an_alarm_says_what_would_bring_a_type_that_is_not_there(machine: Engine
 def test_health_of_nothing_special() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     summary = Summary(ORDERS, 0, None, None, 0, active=True, garbage=False, problems=0)
-    facts = Facts(True, False, "", summary, None, None, None)
+    facts = Facts(True, False, "", summary, None, None, None, None)
     assert judge(facts, now) == (Health.OK, "")
     assert judge(replace(facts, problem="x"), now) == (Health.FAILED, "x")
     assert judge(replace(facts, configured=False), now)[0] is Health.GONE
@@ -420,7 +423,7 @@ def old_by(age: timedelta, **more: Any) -> Facts:
     """A component whose newest generation was seen so long ago; stale after 26 hours."""
     newest = replace(orders_generations(2)[0], unchanged_until=NOW - age)
     summary = Summary(ORDERS, 2, newest, newest, 0, active=True, garbage=False, problems=0)
-    return replace(Facts(True, True, "", summary, None, None, timedelta(hours=26)), **more)
+    return replace(Facts(True, True, "", summary, None, None, None, timedelta(hours=26)), **more)
 
 
 def test_what_no_generation_ever_had_is_said_until_somebody_says_that_it_is_well() -> None:
@@ -452,5 +455,5 @@ def test_a_generation_of_a_time_to_come_is_of_no_known_age_and_hides_no_failure(
     assert health is Health.UNKNOWN
     assert "which is yet to come" in words
     failed = job(7, JobState.FAILED, keys=(ORDERS,), ended=NOW - timedelta(minutes=1), message="the disk is full")
-    health, words = judge(old_by(-timedelta(days=300), last=failed), NOW)
+    health, words = judge(old_by(-timedelta(days=300), snapshotted=failed), NOW)
     assert (health, words) == (Health.FAILED, "snapshot failed: the disk is full")

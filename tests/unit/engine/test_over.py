@@ -6,19 +6,21 @@ import grp
 import os
 import random
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dysnomia_base.clock import utc_now
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine import engine as engine_module
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import Unknown
 from dysnomia_tui.engine.jobs import board, old, over, view
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.folder import OLD, job_numbers
-from dysnomia_tui.engine.records import JobState, JobView
+from dysnomia_tui.engine.records import Health, JobState, JobView
 from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, EngineFixture
 from tests.waiting import wait_until
 
@@ -243,6 +245,86 @@ def test_others_are_looked_at_each_turn() -> None:
     assert list(old._some([1, 2], 7)) in ([1, 2], [2, 1])
 
 
+# --- a component whose last job lies behind those on many others ------------------------------------------------------
+
+
+def health_of(machine: EngineFixture, engine: Engine, key: ComponentKey) -> Health:
+    """As a process sees it that has just been started."""
+    engine._board = JobBoard(machine.settings.statedir / "jobs")
+    views = [one for container in engine.overview().containers for one in container.components if one.key == key]
+    return views[0].health
+
+
+@pytest.fixture
+def busy(machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[JobView]]:
+    """Looks show two jobs; a call has three on another component run."""
+    for module in (engine_module, board):
+        monkeypatch.setattr(module, "LOOKED_AT", 2)
+    run(machine, engine, *(engine.plan_activity(key, "activate") for key in (ORDERS, CRM)))
+    run(machine, engine, engine.plan_snapshot([ORDERS]))
+    return lambda: run(machine, engine, *[engine.plan_snapshot([CRM])] * 3)
+
+
+def test_a_failed_snapshot_is_told_however_many_jobs_came_after(
+    machine: EngineFixture, engine: Engine, busy: Callable[[], list[JobView]]
+) -> None:
+    live = machine.root / "data" / "orders.db"
+    good = live.read_bytes()
+    live.write_bytes(b"no database" * 100)
+    (failed,) = run(machine, engine, engine.plan_snapshot([ORDERS]))
+    assert failed.state is JobState.FAILED
+    assert health_of(machine, engine, ORDERS) is Health.FAILED
+    busy()
+    assert failed.id not in {view.id for view in engine.jobs(2)}
+    assert health_of(machine, engine, ORDERS) is Health.FAILED
+    assert health_of(machine, engine, CRM) is Health.OK
+    assert any(alarm.key == ORDERS for alarm in engine.overview().alarms)
+    live.write_bytes(good)
+    run(machine, engine, engine.plan_snapshot([ORDERS]))
+    busy()
+    assert health_of(machine, engine, ORDERS) is Health.OK, "a snapshot came after it"
+
+
+def test_a_killed_snapshot_is_told_and_recovered_however_many_jobs_came_after(
+    machine: EngineFixture, engine: Engine, busy: Callable[[], list[JobView]]
+) -> None:
+    machine.hold()
+    killed = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    os.kill(machine.worker_pid(killed.id), signal.SIGKILL)
+    machine.hold(held=False)
+    busy()
+    assert killed.id in {view.id for view in engine.jobs(2)}
+    assert any(f"job {killed.id} was interrupted" in alarm.text for alarm in engine.overview().alarms)
+    (recovery,) = engine.recover()
+    machine.end(engine, recovery.id)
+    assert killed.id not in {view.id for view in engine.jobs(2)}
+
+
+def test_jobs_that_could_not_be_written_down_are_so_with_the_next(machine: EngineFixture, engine: Engine) -> None:
+    """As on a disk that was full for a while."""
+    run(machine, engine, engine.plan_snapshot([ORDERS]))
+    path = machine.settings.statedir / "jobs" / over.NAME
+    before = path.read_bytes()
+    run(machine, engine, engine.plan_snapshot([CRM]), engine.plan_snapshot([DOCS]))
+    path.write_bytes(before)
+    run(machine, engine, engine.plan_snapshot([ORDERS]))
+    assert list(over.read(path.parent)) == [1, 2, 3, 4]
+    assert len(path.read_bytes().splitlines()) == 4
+
+
+def test_what_is_read_of_those_that_went_wrong_is_what_is_read_of_all(machine: EngineFixture, engine: Engine) -> None:
+    run(machine, engine, engine.plan_snapshot([ORDERS]))
+    (machine.root / "data" / "orders.db").write_bytes(b"no database" * 100)
+    run(machine, engine, engine.plan_snapshot([ORDERS]), engine.plan_snapshot([CRM]), engine.plan_snapshot([ORDERS]))
+    jobs = machine.settings.statedir / "jobs"
+    everything = over.read(jobs)
+    assert over.read_unwell(jobs) == {number: everything[number] for number in (2, 4)}
+    assert over.ids(jobs) == {1, 2, 3, 4}
+    (jobs / over.NAME).unlink()
+    assert (over.read_unwell(jobs), over.ids(jobs), over.changed(jobs)) == ({}, set(), ())
+
+
 def test_the_file_does_not_grow_for_ever(
     machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +334,7 @@ def test_the_file_does_not_grow_for_ever(
     path.chmod(0o640)
     (line,) = path.read_bytes().splitlines(keepends=True)
     monkeypatch.setattr(over, "_MOST", 10 * len(line))
+    monkeypatch.setattr(over, "_KEPT", 20 * len(line))
     monkeypatch.setattr(over, "_LARGE", 30 * len(line))
     sizes = []
     for _ in range(100):
