@@ -66,7 +66,8 @@ def is_final(view: JobView) -> bool:
     that did not come to its end is shown by its journals too."""
     finished = view.state.ended and (view.state is not JobState.INTERRUPTED or "recovered" in view.details)
     swapped = view.state is JobState.DONE or view.kind not in (Kind.RESTORE.value, Kind.UNDO.value)
-    return finished and swapped and "unreadable" not in view.details and "half" not in view.details
+    left = "unreadable" in view.details or "half" in view.details or bool(view.details.get("stays"))
+    return finished and swapped and not left
 
 
 def append(jobs: Path, ended: Iterable[Over], group: str = "") -> None:
