@@ -197,6 +197,10 @@ class Level(enum.IntEnum):
     CRITICAL = 2
 
 
+LACKING = "lacking"
+"""The word for a component of which no generation holds a part that it names."""
+
+
 @dataclass(frozen=True, slots=True)
 class ComponentReport:
     """One component, as a monitoring system sees it."""
@@ -217,6 +221,11 @@ class ComponentReport:
     """Bytes."""
     job: str
     """The job that runs on it or waits, or ``""``."""
+
+    @property
+    def word(self) -> str:
+        """Its health; of one that is well and that asks for a person all the same, what it is."""
+        return LACKING if self.health is Health.OK and self.level is not Level.OK else self.health.value
 
 
 @dataclass(frozen=True, slots=True)

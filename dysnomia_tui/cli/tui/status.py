@@ -136,7 +136,7 @@ def lines(report: Report) -> Iterator[str]:
     yield f"{report.level.name}: {_summary(report)}"
     width = max((len(str(one.key)) for one in report.components), default=0)
     for one in report.components:
-        yield f"{one.health.value:<8}  {one.key!s:<{width}}  {_facts(report, one)}".rstrip()
+        yield f"{one.word:<8}  {one.key!s:<{width}}  {_facts(report, one)}".rstrip()
     for alarm in report.alarms:
         yield f"alarm     {alarm}"
     for look in report.looks:
@@ -157,7 +157,7 @@ def _look_line(look: ServerLook, now: datetime) -> str:
 def _summary(report: Report) -> str:
     bad = [one for one in report.components if one.level is not Level.OK]
     parts = [plural(len(report.components), "component")]
-    parts += [f"{one.key} {one.health.value}" for one in sorted(bad, key=lambda one: -one.level)]
+    parts += [f"{one.key} {one.word}" for one in sorted(bad, key=lambda one: -one.level)]
     if report.alarms:
         parts.append(plural(len(report.alarms), "other alarm"))
     return "; ".join(parts)

@@ -29,6 +29,8 @@ class Restored:
     guard_number: int | None = None
     aside: str = ""
     """Where what was live still stands, if it could not be made a generation yet."""
+    stays: str = ""
+    """What is the guard by now and still stands aside, since it could not be removed: the next writer tries again."""
     copy: str = ""
     """Where the copy stands."""
     warnings: tuple[str, ...] = field(default=())
@@ -56,7 +58,7 @@ def finish_restore(
             generation = link_restored(component_job, lock, left, str(swap["id"]), restored, str(swap["text"]))
         except (StoreError, OSError) as error:
             warnings.append(f"live is generation {restored}, but that could not be recorded: {error}")
-    guard, aside = _guard(component_job, plugin, ctx, lock, left, int(str(swap["guard"])), warnings)
+    guard, aside, stays = _guard(component_job, plugin, ctx, lock, left, int(str(swap["guard"])), warnings)
     if guard is None and not aside and generation is not None:
         left.journal.step(SETTLED, swapped=True)  # nothing was live before: the next writer has nothing to put right
     if restored is None:
@@ -67,6 +69,7 @@ def finish_restore(
         guard=guard,
         guard_number=int(str(swap["guard"])),
         aside=aside,
+        stays=stays,
         warnings=tuple(warnings),
     )
 
@@ -79,7 +82,8 @@ def link_restored(
     if generation is None:
         info = component_job.link_info(restored, text, who=left.who, job=left.job)
         generation = component_job.store.link(lock, snapshot_id, info)
-    left.journal.step("linked", number=generation.number)
+    if step_of(left, "linked") is None:
+        left.journal.step("linked", number=generation.number)
     return generation
 
 
@@ -121,16 +125,16 @@ def _guard(
     left: UnfinishedJob,
     number: int,
     warnings: list[str],
-) -> tuple[Generation | None, str]:
+) -> tuple[Generation | None, str, str]:
     """Make what was set aside the generation that was reserved for it, hold it, then drop it.
 
-    Returns the guard, and where what was live still stands if it could not be made one.
+    Returns the guard, where what was live still stands if it could not be made one, and if it could not be removed.
     """
     aside = plugin.place(ctx, Purpose.ASIDE)
     guard = _guard_of(component_job, left.job, number)
     if guard is None:
         if not plugin.exists(ctx, aside):
-            return None, ""
+            return None, "", ""
         try:
             guard = dump_guard(component_job, plugin, ctx, lock, left, aside, number, warnings)
         except (PluginError, StoreError, OSError) as error:
@@ -139,18 +143,19 @@ def _guard(
             warnings.append(f"the guard {what}: what was live before is kept at {aside.name}")
             if not swap.get("try_guard", True):
                 left.journal.step("unguarded", aside=aside.name)
-            return None, aside.name
+            return None, aside.name, ""
     pin_guard(component_job, guard, left)
-    left.journal.step("guarded", number=number)
+    if step_of(left, "guarded") is None:
+        left.journal.step("guarded", number=number)
     try:
         with component_job.shielded():
             for place in plugin.left_behind(ctx):
                 plugin.drop(ctx, place)
     except (PluginError, OSError) as error:
         warnings.append(f"what was set aside could not be removed: {error}")
-        return guard, ""
+        return guard, "", aside.name
     left.journal.step("dropped")
-    return guard, ""
+    return guard, "", ""
 
 
 def dump_guard(

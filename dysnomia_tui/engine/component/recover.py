@@ -89,7 +89,7 @@ def recover_job(component_job: ComponentJob, lock: ComponentLock, left: Unfinish
             restored = finish_restore(component_job, plugin, ctx, lock, left)
             for warning in restored.warnings:
                 component_job.progress.log(warning)
-            if restored.whole:
+            if restored.whole and not restored.stays:
                 left.journal.step(SETTLED, swapped=True)
             return Recovery(left.job, swapped=True, restored=restored)
         with component_job.shielded():

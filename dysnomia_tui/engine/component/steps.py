@@ -44,6 +44,7 @@ class Details(TypedDict, total=False):
     restored: Count | None
     guard: Count | None
     aside: str
+    stays: str
     copy: str
     undoable: bool
     left: bool

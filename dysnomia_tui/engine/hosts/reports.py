@@ -16,7 +16,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import HostSettings
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.hosts.calling import MOST, Answer, ask, why_no_connection
-from dysnomia_tui.engine.records import Level
+from dysnomia_tui.engine.records import LACKING, Health, Level
 
 AT_ONCE = 20
 LIMIT = 15.0
@@ -123,7 +123,8 @@ def _read(host: HostSettings, status: _Status) -> HostReport:
     alarms = status.get("alarms", [])
     first = key = ""
     if worst is not None and _LEVELS[worst["level"]] is not Level.OK:
-        first = f"{worst['key']} {worst['health']}"
+        health = worst["health"]
+        first = f"{worst['key']} {LACKING if health == Health.OK.value else health}"
         key = _named(worst["key"])
     elif alarms:
         first = alarms[0]

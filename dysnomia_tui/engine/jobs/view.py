@@ -203,7 +203,10 @@ def _once_finished(view: JobView, reading: JobReading) -> JobView:
 
 
 def _with_live(view: JobView, reading: JobReading) -> JobView:
-    """A restore in place that was interrupted: shown, and undoable, until live is complete again."""
+    """A restore in place that was interrupted: shown, and undoable, until live is complete again. Of one that could not
+    remove what was live before: that stays until a later job has removed it."""
+    if view.details.get("stays") and not any(needs_settling(left) for _, left in reading.left() if not left.damage):
+        view = replace(view, details={**view.details, "stays": ""})
     for _, left in reading.left():
         swap = step_of(left, "swap")
         if swap is None or not swap.get("in_place") or step_of(left, "swapped") is not None:

@@ -255,6 +255,9 @@ def _alarms_of(job: JobView) -> Iterator[Alarm]:
         guard = job.details.get("guard")
         way = f"undo job {job.id}: what was live before is generation {guard}" if guard else "restore a generation"
         yield Alarm(f"the live state of {key} may be half restored, by job {job.id}: {way}", key, urgent=True)
+    elif job.details.get("stays"):
+        text = f"what was live before is a generation, and still stands at {job.details['stays']}"
+        yield Alarm(f"job {job.id}: {text}: it could not be removed; the next job on {key} tries again", key)
     elif job.details.get("aside") and job.undoable:
         yield Alarm(f"job {job.id}: what was live is kept at {job.details['aside']}, not yet a generation", key)
 

@@ -52,9 +52,7 @@ def look(report: Report, run: Run | None, command: Sequence[str], redactor: Reda
         if one.level is not Level.OK and one.health is not Health.BUSY:
             words = ("timeline", str(one.key)) if one.health is Health.FAILED else ("status",)
             name, text = clean(str(one.key), redactor), clean(one.problem, redactor)
-            news.append(
-                Condition(f"component {one.key}", name, one.level, one.health.value.lower(), text, shown(*words))
-            )
+            news.append(Condition(f"component {one.key}", name, one.level, one.word.lower(), text, shown(*words)))
     for alarm, topic in zip(report.alarms, report.topics, strict=True):
         word = "review" if topic == WAITING else "alarm"
         what = "garbage collection" if topic == WAITING else "the store"

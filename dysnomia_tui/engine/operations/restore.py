@@ -409,6 +409,7 @@ def _restored(work: JobContext, restored: Restored) -> Outcome:
         "generations": [_generation(restored.generation)] if restored.generation else [],
         "guard": restored.guard.number if restored.guard else None,
         "aside": restored.aside,
+        "stays": restored.stays,
         "copy": restored.copy,
         "warnings": list(restored.warnings),
         "undoable": not restored.copy and bool(restored.guard or restored.aside),

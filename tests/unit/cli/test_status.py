@@ -56,7 +56,10 @@ def test_what_is_in_no_generation_is_a_warning() -> None:
     lacking = component(ORDERS, Health.OK, orders_generations(3), problem="generation 3: it lacks uploads")
     heard = seen(replace(POSTGRESQL, components=(lacking,)))
     assert heard.level is Level.WARNING
-    assert [line.endswith("; generation 3: it lacks uploads") for line in lines(heard)] == [False, True]
+    first, line = lines(heard)
+    assert first == f"WARNING: 1 component; {ORDERS} lacking"
+    assert line.startswith(f"lacking   {ORDERS}  newest good: ")
+    assert line.endswith("; generation 3: it lacks uploads")
 
 
 def test_a_job_that_never_ends_is_an_alarm() -> None:

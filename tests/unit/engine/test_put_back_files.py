@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -177,3 +179,27 @@ def test_all_that_live_lacks_and_nothing_to_do(lost: EngineFixture, engine: Engi
         assert unknown.blockers == (f"the generation holds no section {name}: see the list of its sections",)
         assert unknown.title == "put what live lacks of generation 1 back into files/docs"
         assert unknown.params["blocked"] == Exit.NOT_FOUND
+
+
+def test_what_could_not_be_removed_is_an_alarm_and_tried_again(
+    machine: EngineFixture, engine: Engine, docs: Path
+) -> None:
+    """A file that somebody made immutable: what was live before stays beside live, in a document root it is served."""
+    assert machine.run(engine, engine.plan_activity(DOCS, "activate")).state is JobState.DONE
+    fixed = docs / "fixed"
+    fixed.write_text("then")
+    assert machine.run(engine, engine.plan_snapshot([DOCS])).state is JobState.DONE
+    if os.geteuid() != 0 or subprocess.run(["chattr", "+i", fixed], capture_output=True, check=False).returncode:
+        pytest.skip("needs a file system with immutable files")
+    job = machine.run(engine, engine.plan_restore(DOCS, 1))
+    (aside,) = docs.parent.glob(".dysnomia-*")
+    try:
+        words = f"still stands at {aside}"
+        for _ in range(2):  # the next job on the component tries in vain
+            assert [words in text for text in engine.report().alarms if text.startswith(f"job {job.id}: ")] == [True]
+            assert machine.run(engine, engine.plan_snapshot([DOCS])).state is JobState.DONE
+    finally:
+        subprocess.run(["chattr", "-R", "-i", aside], capture_output=True, check=False)
+    assert machine.run(engine, engine.plan_snapshot([DOCS])).state is JobState.DONE
+    assert not aside.exists()
+    assert not any(text.startswith(f"job {job.id}: ") for text in engine.report().alarms)
