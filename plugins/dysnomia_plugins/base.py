@@ -224,6 +224,11 @@ class StatePlugin(Plugin):
         Idempotent. Returns True where the swap has happened (live is the restored state), False where live is what
         it was before. Leaves ``aside`` in place if the swap happened."""
 
+    def lost_live(self, ctx: Context) -> bool:
+        """Whether live has lost what is set aside, though ``recover`` has just said that nothing was replaced: a server
+        that keeps its data in memory was started again. It is made a generation then, before it is dropped."""
+        return False
+
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Return the places of this job that still exist. Raises PluginError."""
         return [place for purpose in Purpose if self.exists(ctx, place := self.place(ctx, purpose))]

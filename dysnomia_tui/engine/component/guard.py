@@ -16,6 +16,8 @@ from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.component.context import ComponentJob
 from dysnomia_tui.engine.component.left import SETTLED, UnfinishedJob, step_of
 
+LOST = "the server was started again and lacks what it held: that is generation {}, restore it"
+
 
 @dataclass(frozen=True)
 class Restored:
@@ -176,6 +178,24 @@ def dump_guard(
         text = f"guard of job {left.job}"
         info = component_job.commit_info(dumped, Reason.GUARD, text, who=left.who, job=left.job)
         return component_job.store.commit(lock, draft, info, number=number).generation
+
+
+def keep_lost(
+    component_job: ComponentJob, plugin: StatePlugin, ctx: Context, lock: ComponentLock, left: UnfinishedJob
+) -> Generation | None:
+    """Of a job that replaced nothing: make a generation of what it set aside, where live has lost that. Done once.
+
+    Raises PluginError, StoreError, OSError: then it must not be dropped."""
+    swap = step_of(left, "swap")
+    aside = plugin.place(ctx, Purpose.ASIDE)
+    if swap is None or not plugin.lost_live(ctx) or not plugin.exists(ctx, aside):
+        return None
+    number = int(str(swap["guard"]))
+    guard = _guard_of(component_job, left.job, number)
+    if guard is None:
+        guard = dump_guard(component_job, plugin, ctx, lock, left, aside, number, [])
+    pin_guard(component_job, guard, left)
+    return guard
 
 
 def _guard_of(component_job: ComponentJob, job: str, number: int) -> Generation | None:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Context, Place, PrivateStatePlugin, Purpose, StatePlugin
 from dysnomia_plugins.errors import NotSafe, Unsupported
+from dysnomia_store.model import Generation
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.component.context import ComponentJob
-from dysnomia_tui.engine.component.guard import Restored, finish_restore, link_restored
+from dysnomia_tui.engine.component.guard import LOST, Restored, finish_restore, keep_lost, link_restored
 from dysnomia_tui.engine.component.left import RESOLVED, SETTLED, UnfinishedJob, half_restored, step_of
 from dysnomia_tui.engine.errors import Unreadable
 
@@ -35,6 +36,8 @@ class Recovery:
     """The activity of a type without state that did not come to its end; an activation has been taken back."""
     rows: str = ""
     """Of a job that put rows back: whether it had come to the end of its transaction, in words."""
+    lost: Generation | None = None
+    """What was live, where the server has lost that since."""
     half: bool = False
     """True where a module restored in place and did not come to its end: live may be neither old nor new."""
 
@@ -49,6 +52,8 @@ class Recovery:
             return f"job {self.job} did not come to the end of its {self.unfinished}: do it again"
         if self.rows:
             return f"job {self.job} {self.rows}"
+        if self.lost is not None:
+            return f"job {self.job} had not replaced anything; {LOST.format(self.lost.number)}"
         if self.swapped:
             return f"job {self.job} had replaced what was live; it was finished"
         return f"job {self.job} had not replaced anything; what was live still is"
@@ -93,9 +98,10 @@ def recover_job(component_job: ComponentJob, lock: ComponentLock, left: Unfinish
                 left.journal.step(SETTLED, swapped=True)
             return Recovery(left.job, swapped=True, restored=restored)
         with component_job.shielded():
+            lost = keep_lost(component_job, plugin, ctx, lock, left)
             dropped = _sweep_places(plugin, ctx, left)
         left.journal.step(SETTLED, swapped=False)
-        return Recovery(left.job, swapped=False, dropped=dropped)
+        return Recovery(left.job, swapped=False, dropped=dropped, lost=lost)
 
 
 def _settle_rows(component_job: ComponentJob, left: UnfinishedJob) -> Recovery:

@@ -21,7 +21,7 @@ from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Check, CheckResult, Generation, Section
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.component.context import ComponentJob, settle_one, settle_others, state_plugin
-from dysnomia_tui.engine.component.guard import Restored, finish_restore
+from dysnomia_tui.engine.component.guard import LOST, Restored, finish_restore, keep_lost
 from dysnomia_tui.engine.component.index import ensure_index
 from dysnomia_tui.engine.component.left import UnfinishedJob, step_of
 from dysnomia_tui.engine.component.recover import ask_swapped
@@ -146,7 +146,7 @@ def _replace(
             plugin.drop(ctx, beside)
         component_job.journal.step("reverted")
         raise
-    _swap(component_job, plugin, ctx, beside)
+    _swap(component_job, plugin, ctx, lock, beside)
     _record_verified(component_job, generation)
     return finish_restore(
         component_job, plugin, ctx, lock, UnfinishedJob(component_job.job, component_job.journal, component_job.who)
@@ -190,7 +190,7 @@ def _swap_back(
         "swap", guard=number, id="", restored=None, text=text or f"undo of job {of.job}", try_guard=True, of=of.job,
         beside=aside.name,
     )  # fmt: skip
-    _swap(component_job, plugin, ctx, aside, keep_beside=True)
+    _swap(component_job, plugin, ctx, lock, aside, keep_beside=True)
     of.journal.step("undone", by=component_job.job)
     return finish_restore(
         component_job, plugin, ctx, lock, UnfinishedJob(component_job.job, component_job.journal, component_job.who)
@@ -198,7 +198,13 @@ def _swap_back(
 
 
 def _swap(
-    component_job: ComponentJob, plugin: StatePlugin, ctx: Context, beside: Place, *, keep_beside: bool = False
+    component_job: ComponentJob,
+    plugin: StatePlugin,
+    ctx: Context,
+    lock: ComponentLock,
+    beside: Place,
+    *,
+    keep_beside: bool = False,
 ) -> None:
     """The swap itself. Raises with live as it was; a swap that failed after the exchange counts as done."""
     component_job.progress.phase("swap")
@@ -207,6 +213,11 @@ def _swap(
     except (PluginError, StoreError, OSError) as error:
         with component_job.shielded():
             if not plugin.recover(ctx):
+                me = UnfinishedJob(component_job.job, component_job.journal, component_job.who)
+                if guard := keep_lost(component_job, plugin, ctx, lock, me):
+                    component_job.progress.log(LOST.format(guard.number))
+                    if isinstance(error, PluginError):
+                        error.message += f"; {LOST.format(guard.number)}"
                 if not keep_beside:
                     plugin.drop(ctx, beside)
                 _drop_spent_aside(plugin, ctx)

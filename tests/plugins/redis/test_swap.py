@@ -13,6 +13,7 @@ import pytest
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown
 from dysnomia_plugins.types.redis import swap
 from dysnomia_plugins.types.redis.resp import Connection
+from dysnomia_store.model import Reason
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.driver import Driver, in_child
 from tests.plugins.redis.scene import SETTINGS, as_bytes, first_and_changed, settings_of
@@ -199,6 +200,45 @@ class TestTrouble:
         assert (driver.identity() == first.id) == (saved == "after")
         assert (world.whole() == then_now) == (saved == "before")
         assert (driver.newest().restored == first.number) == (saved == "after")
+
+    @pytest.mark.parametrize("by", ["the next writer", "the job itself"])
+    def test_live_started_anew_without_its_data_has_them_in_the_guard(
+        self, world: RedisWorld, driver: Driver, by: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of a server that saves nothing the guard, taken right before, is the only copy of what was acknowledged."""
+        first = first_and_changed(world, driver)
+        with world.at() as client:
+            client("FLUSHALL")
+            client("SET", "the only", "key")
+        now = world.whole()
+
+        def crash(self: swap.Takeover, live: Connection, hold: swap.Hold) -> None:
+            world.server.kill()
+            if by == "the job itself":
+                world.server.start()
+            raise ServerDown("the machine has crashed")
+
+        bench = driver.bench()
+        with monkeypatch.context() as patch:
+            patch.setattr(swap.Takeover, "_await_link", crash)
+            with pytest.raises(ServerDown) as caught:
+                activities.restore(bench, first.number)
+        if by == "the job itself":
+            assert "lacks what it held: that is generation" in caught.value.message
+        else:
+            world.server.start()
+            driver.dead.append(bench.job)
+            (left,) = driver.unsettled()
+            recovery = activities.recover(driver.bench(), left)
+            assert "generation" in recovery.text
+            assert "still is" not in recovery.text
+        assert not driver.unsettled()
+        assert driver.left_behind(bench.job) == []
+        made = [one for one in driver.generations() if one.job == bench.job]
+        assert [one.reason for one in made] == [Reason.GUARD], "it replaced nothing"
+        assert made[0].marks.pins
+        assert activities.restore(driver.bench(), made[0].number).whole
+        assert world.whole() == now
 
     def test_a_takeover_that_does_not_come_about_is_given_up(
         self, world: RedisWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch

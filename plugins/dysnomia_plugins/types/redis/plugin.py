@@ -345,6 +345,9 @@ class RedisDatabase(StatePlugin):
     def recover(self, ctx: Context) -> bool:
         return swap.recover(ctx, Server.of(ctx.component))
 
+    def lost_live(self, ctx: Context) -> bool:
+        return swap.lost_live(ctx.journal)
+
     # Keys back into what is live.
 
     puts_back: ClassVar[bool] = True

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dysnomia_plugins.base import Context
+from dysnomia_plugins.base import Context, Journal
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.types.redis import folders, similarity
 from dysnomia_plugins.types.redis.durable import persist
@@ -292,16 +292,22 @@ def recover(ctx: Context, server: Server) -> bool:
     with Connection.open(server, ctx.cancel) as live:
         _await_loaded(live, server.timeout)
         info = live.info()
+        lost = False
         if info["run_id"] == begun["run"]:
             _release(live, info, begun)
             info = live.info("replication")
             swapped = begun["replid"] in (info["master_replid"], info.get("master_replid2"))
         else:
-            swapped = _after_restart(ctx, server, begun, seen)
+            swapped, lost = _after_restart(ctx, server, begun, seen)
         if swapped:
             persist(live, ctx)
-    ctx.journal.step(RECOVERED, swapped=swapped)
+    ctx.journal.step(RECOVERED, swapped=swapped, lost=lost)
     return swapped
+
+
+def lost_live(journal: Journal) -> bool:
+    """See ``StatePlugin.lost_live``."""
+    return any(name == RECOVERED and data.get("lost") for name, data in journal.steps())
 
 
 def _await_loaded(live: Connection, seconds: float) -> None:
@@ -327,12 +333,14 @@ def _release(live: Connection, info: Mapping[str, str], begun: Mapping[str, Any]
     keep_secret(beside, "")
 
 
-def _after_restart(ctx: Context, server: Server, begun: Mapping[str, Any], seen: Sequence[str]) -> bool:
-    """Live was started anew from what it had saved: what it holds says whether that was before or after."""
-    if TAKEOVER not in seen:
-        return False
-    if TAKEN in seen and not begun["aside"]:
-        return True
+def _after_restart(ctx: Context, server: Server, begun: Mapping[str, Any], seen: Sequence[str]) -> tuple[bool, bool]:
+    """Live was started anew from what it had saved: what it holds says whether that was before or after.
+
+    Returns whether it was after, and whether it lacks any of what stands aside."""
+    if GUARDED not in seen and TAKEOVER not in seen:
+        return False, False
+    if not begun["aside"]:
+        return TAKEN in seen, False
     beside, aside = Path(str(begun["beside"])), Path(str(begun["aside"]))
     missing = next((path for path in (beside, aside) if not folders.is_there(path)), None)
     if missing is not None:
@@ -346,4 +354,5 @@ def _after_restart(ctx: Context, server: Server, begun: Mapping[str, Any], seen:
         for piece in stream(feed)[1]:
             write(piece)
     with now.open("rb") as held, folders.reading(beside) as one, folders.reading(aside) as other:
-        return similarity.is_nearer(held, one, other)
+        likeness = similarity.compared(held, one, other)
+    return TAKEOVER in seen and likeness.nearer, likeness.lost
