@@ -198,7 +198,8 @@ class Level(enum.IntEnum):
 
 
 LACKING = "lacking"
-"""The word for a component of which no generation holds a part that it names."""
+"""The word for a component that is well, and of which something is lacking: a part that it names is in no generation,
+or older generations cannot be restored."""
 
 
 @dataclass(frozen=True, slots=True)

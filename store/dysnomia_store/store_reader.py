@@ -116,6 +116,7 @@ class ReadableStore(OpenedStore):
             active=active,
             garbage=garbage,
             problems=glance.problems,
+            lost=tuple(glance.lost),
             usually=glance.usually,
         )
 

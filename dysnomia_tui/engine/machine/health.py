@@ -151,7 +151,7 @@ def _age(summary: Summary, facts: Facts, now: datetime) -> tuple[Health, str]:
         if stale_after is None and facts.timed:
             text += "; a timer should make one each day (dysnomia-tui schedule)"
         return Health.STALE, text
-    return Health.OK, _lacking(summary.newest)
+    return Health.OK, _lacking(summary.newest) or _lost(summary)
 
 
 def _lacking(newest: Generation | None) -> str:
@@ -161,12 +161,26 @@ def _lacking(newest: Generation | None) -> str:
     return f"generation {newest.number}: {lacks_words(newest.metadata.lacks)}"
 
 
+def _lost(summary: Summary) -> str:
+    """Which older generations cannot be restored: found once, by a check or a proof, and as good as forgotten since."""
+    if not summary.lost:
+        return ""
+    first, *more = summary.lost
+    end = f"; once you know: dysnomia-tui mark {summary.key} {first} --bad"
+    if not more:
+        return f"generation {first} is damaged or missing, and cannot be restored{end}"
+    named = ", ".join(map(str, summary.lost[:NAMED])) + (" …" if len(summary.lost) > NAMED else "")
+    return f"{len(summary.lost)} generations are damaged or missing, and cannot be restored: {named}{end}"
+
+
 def _in_hours(span: timedelta) -> str:
     return format_duration(timedelta(hours=max(1, round(span.total_seconds() / 3600))))
 
 
 DROPPED = "no longer on its server; its generations stay, and can be restored: restore one, or name it in except="
 """Of what was dropped behind our back, which may have been an accident."""
+NAMED = 5
+"""Numbers in one line."""
 _TELLS_NOTHING = (JobState.CANCELLED, JobState.STALE, JobState.UNREADABLE)
 
 

@@ -28,7 +28,7 @@ from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.names import ComponentKey
 
-VERSION = 3
+VERSION = 4
 T = TypeVar("T")
 Mark = tuple[int, int]
 """Of a component's rows: made when they were first read, and how often they changed since."""
@@ -43,7 +43,7 @@ _LINES = (
     "SELECT number, gen.id, as_of, estimated, until, seen, history, marks, suspicious, trouble, metadata, last_check"
     " FROM gen LEFT JOIN snap ON snap.cid = gen.cid AND snap.id = gen.id WHERE gen.cid = ?"
 )
-_OWN = "SELECT cid, proof, count, newest, newest_good, stored, problems FROM comp"
+_OWN = "SELECT cid, proof, count, newest, newest_good, stored, problems, lost FROM comp"
 _PROOF = f"{_OWN} WHERE container = ? AND component = ?"
 _COUNTED = f"{_OWN} WHERE cid = ?"
 _NUMBERS = "SELECT number FROM gen WHERE cid = ? ORDER BY number"
@@ -59,6 +59,8 @@ class Glance:
     newest_good: int | None
     stored: int
     problems: int
+    lost: Sequence[int]
+    """Numbers of generations that cannot be restored, for all that is known; not those that are marked bad."""
     usually: timedelta | None
     """The distance between two snapshots."""
     lines: Sequence[Line]
@@ -285,10 +287,11 @@ class Cache:
 
     def _glanced(self, db: sqlite3.Connection, row: tuple[Any, ...]) -> Glance:
         """From the component's own row: see ``_OWN``."""
-        cid, _, count, last, good, stored, problems = row
+        cid, _, count, last, good, stored, problems, lost = row
         newest = db.execute(f"{_TIMES} LIMIT {LOOKED_AT}", (cid,)).fetchall()
         lines = self._lines(db, cid, sorted({number for number in (last, good) if number is not None}))
-        return Glance(count, last, good, stored, problems, usual_distance(newest[::-1]), lines)
+        numbers = tuple(map(int, lost.split()))
+        return Glance(count, last, good, stored, problems, numbers, usual_distance(newest[::-1]), lines)
 
     def _lines(self, db: sqlite3.Connection, cid: int, numbers: list[int] | None) -> list[Line]:
         if numbers is None:

@@ -7,13 +7,15 @@ import os
 import sqlite3
 
 from dysnomia_store.catalog.component import ComponentReading, GenerationRow, SnapshotRow
-from dysnomia_store.catalog.quality import failed
+from dysnomia_store.catalog.quality import failed, is_known_bad
 
+MOST_LOST = 1000
+"""Generations that are named as lost: with more, the rest goes without saying."""
 _FILE = 2
 """In ``present``: it is a file, and no folder."""
 SCHEMA = """
 CREATE TABLE comp (cid INTEGER PRIMARY KEY, container BLOB, component BLOB, proof TEXT, seen_inode INT, seen_offset INT,
-    count INT, newest INT, newest_good INT, stored INT, problems INT, born INT, turn INT,
+    count INT, newest INT, newest_good INT, stored INT, problems INT, lost TEXT, born INT, turn INT,
     UNIQUE (container, component));
 CREATE TABLE gen (cid INT, number INT, id BLOB, as_of INT, estimated INT, until INT, seen INT, history TEXT,
     mark_name BLOB, marks TEXT, suspicious TEXT, problem TEXT, good INT, trouble TEXT, turn INT,
@@ -73,9 +75,10 @@ def store(db: sqlite3.Connection, cid: int, before: ComponentReading, now: Compo
     db.executemany(_PUT_SNAP, ((cid, *_snap_row(snap)) for snap in changed.values()))
     bad = {snap.id for snap in now.snaps.values() if failed(snap)}
     good = [gen.number for gen in now.gens.values() if gen.good]
+    lost = sorted(gen.number for gen in now.gens.values() if (gen.trouble or gen.id in bad) and not is_known_bad(gen))
     db.execute(
         "UPDATE comp SET proof = ?, seen_inode = ?, seen_offset = ?, count = ?, newest = ?, newest_good = ?,"
-        " stored = ?, problems = ?, turn = ? WHERE cid = ?",
+        " stored = ?, problems = ?, lost = ?, turn = ? WHERE cid = ?",
         (
             proof,
             *now.seen_at,
@@ -84,6 +87,7 @@ def store(db: sqlite3.Connection, cid: int, before: ComponentReading, now: Compo
             max(good, default=None),
             sum(snap.stored_size for snap in now.snaps.values() if snap.exists),
             sum(1 for gen in now.gens.values() if gen.suspicious or gen.trouble or gen.id in bad),
+            " ".join(map(str, lost[:MOST_LOST])),
             turn if gens or gone_gens else turn - 1,
             cid,
         ),

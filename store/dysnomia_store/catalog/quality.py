@@ -63,6 +63,11 @@ def suspicion(snap: SnapshotRow, window: deque[int], lacked: Collection[str] | N
     return ""
 
 
+def is_known_bad(gen: GenerationRow) -> bool:
+    """Whether somebody has said that it is bad, and so knows of it."""
+    return gen.marks is not None and json.loads(gen.marks)["verdict"] == Verdict.BAD
+
+
 def failed(snap: SnapshotRow) -> bool:
     """Whether its last check failed."""
     return snap.check is not None and json.loads(snap.check)["result"] in FAILED

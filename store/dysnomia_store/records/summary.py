@@ -29,6 +29,9 @@ class Summary:
     """Generations that are suspicious, failed a check, lead nowhere."""
     readable: bool = True
     """False where its generations may not be read by this user: then their number is not known."""
+    lost: tuple[int, ...] = ()
+    """Numbers of generations that cannot be restored: damaged, missing, unreadable. Not those that are marked bad: of
+    them somebody knows."""
     usually: timedelta | None = None
     """The distance between two snapshots, as the last of them had it; None where there are too few."""
 

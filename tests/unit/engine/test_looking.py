@@ -441,6 +441,23 @@ def test_what_no_generation_ever_had_is_said_until_somebody_says_that_it_is_well
     assert judge(replace(told, summary=replace(facts.summary, newest=well)), NOW) == (Health.OK, "")
 
 
+def test_older_generations_that_cannot_be_restored_are_said_until_they_are_marked_or_gone() -> None:
+    """A check or a proof found it once; the newest is good, and the next snapshot went well."""
+    facts = old_by(timedelta(hours=1))
+    assert facts.summary is not None
+    assert judge(facts, NOW) == (Health.OK, "")
+    one, many = (replace(facts.summary, lost=numbers) for numbers in ((3,), tuple(range(3, 13))))
+    health, words = judge(replace(facts, summary=one), NOW)
+    assert health is Health.OK
+    assert words.startswith("generation 3 is damaged or missing, and cannot be restored; once you know: ")
+    assert words.endswith(f"dysnomia-tui mark {ORDERS} 3 --bad")
+    words = judge(replace(facts, summary=many), NOW)[1]
+    assert words.startswith("10 generations are damaged or missing, and cannot be restored: 3, 4, 5, 6, 7 …; once")
+    stale = old_by(timedelta(days=3))
+    assert stale.summary is not None
+    assert judge(replace(stale, summary=replace(stale.summary, lost=(3,))), NOW)[0] is Health.STALE, "worse comes first"
+
+
 def test_a_job_that_hangs_does_not_hide_how_old_the_newest_generation_is() -> None:
     running = job(7, JobState.RUNNING)
     assert judge(old_by(timedelta(hours=1), job=running), NOW) == (Health.BUSY, "")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store.errors import Corrupt
-from dysnomia_store.model import Check, CheckResult
+from dysnomia_store.model import Check, CheckResult, Marks, Verdict
 from tests.unit.store.shop import KEY, START, Shop, rows
 
 FILES = {"a.txt": b"alpha", "sub/b.txt": b"beta", "c.txt": b"gamma"}
@@ -163,11 +163,24 @@ def test_results_are_kept_and_make_a_generation_not_good(shop: Shop) -> None:
     shop.store.record_check(KEY, "5", checked(shop))
     assert shop.newest().last_check == checked(shop)
     assert not shop.newest().good
-    assert shop.store.summary(KEY).problems == 1
+    assert (shop.store.summary(KEY).problems, shop.store.summary(KEY).lost) == (1, (1,))
     flip(folder(shop) / "a.txt")
     shop.store.record_check(KEY, "5", checked(shop))
     assert shop.newest().good
+    assert shop.store.summary(KEY).lost == ()
     assert [one.result for one in shop.store.checks(KEY, "5")] == [CheckResult.CORRUPT, CheckResult.OK]
+
+
+def test_what_cannot_be_restored_is_named_until_somebody_marks_it_bad(shop: Shop) -> None:
+    for name in ("5", "6", "7"):
+        shop.commit_files(name, FILES)
+    shutil.rmtree(folder(shop, "5"))
+    flip(folder(shop, "6") / "a.txt")
+    shop.store.record_check(KEY, "6", checked(shop, "6"))
+    assert shop.store.summary(KEY).lost == (1, 2)
+    shop.store.mark(KEY, 1, Marks(verdict=Verdict.BAD), who="alice")
+    assert shop.store.summary(KEY).lost == (2,)
+    assert shop.again().store.summaries()[KEY].lost == (2,)
 
 
 def test_a_line_that_a_crash_cut_short_costs_only_itself(shop: Shop) -> None:
