@@ -76,6 +76,7 @@ class _Recovered(TypedDict):
     by: str
     at: datetime
     text: str
+    details: NotRequired[Details]
 
 
 class _By(TypedDict):

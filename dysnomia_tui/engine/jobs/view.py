@@ -171,7 +171,9 @@ def _ended(
     unforeseen: str,
 ) -> JobView:
     if result is None:
-        details: dict[str, Any] = {"recovered": dict(recovered)} if recovered else {}
+        details: dict[str, Any] = {}
+        if recovered:
+            details = {**recovered.get("details", {}), "recovered": dict(recovered)}
         message = ""
         if recovered:
             message = str(recovered["text"])
@@ -180,7 +182,8 @@ def _ended(
             message = f"its process died; the {by} recovers it"
         if unforeseen:
             message = f"it ended unforeseen ({unforeseen}); {message}"
-        return replace(view, message=message, details=details)
+        undoable = bool(details.get("undoable")) and undone is None
+        return replace(view, message=message, details=details, undoable=undoable)
     details = {**result.get("details", {}), "exit": result["exit"], "hint": result.get("hint", "")}
     if recovered and details.pop("left", False):
         details.pop("aside", None)  # a generation by now

@@ -9,12 +9,10 @@ import signal
 import pytest
 
 from dysnomia_store.model import CheckResult, Reason
-from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.records import JobState
 from tests.thorough import often
-from tests.unit.engine.machine import ORDERS, TEXT, EngineFixture
+from tests.unit.engine.machine import ORDERS, TEXT, EngineFixture, forget_the_end
 from tests.waiting import wait_until
 
 
@@ -23,20 +21,6 @@ def interrupt(machine: EngineFixture, engine: Engine, job_id: str) -> JobState:
     os.kill(machine.worker_pid(job_id), signal.SIGKILL)
     wait_until(lambda: not machine.folder(job_id).held)
     return engine.job(job_id).state
-
-
-def forget_the_end(folder: JobFolder, last: str) -> None:
-    """As if the worker had died right after its journal's step ``last``."""
-    (folder.path.parent / "floor").unlink(missing_ok=True)
-    for name in ("record", "journal.0"):
-        entries = [(step, data) for step, data in FileJournal(folder.path / name).steps() if step != "result"]
-        (folder.path / name).unlink()
-        journal = FileJournal.create(folder.path / name)
-        for step, data in entries:
-            journal.step(step, **data)
-            if step == last:
-                break
-        journal.close()
 
 
 def test_a_killed_worker_is_seen_with_its_children_gone_and_recovered_once(
