@@ -110,8 +110,8 @@ def _close(work: JobContext, folder: JobFolder, text: str, details: Mapping[str,
     """``details``: what its own result would have told."""
     if folder.record().last("result") is None:
         _say_interrupted(work, folder, text)
-    told = {"details": dict(details)} if details else {}
-    folder.record().step("recovered", by=work.id, at=work.clock().isoformat(), text=text, **told)
+    ended = {"by": work.id, "at": work.clock().isoformat(), "text": text}
+    folder.record().step("recovered", **ended, **({"details": dict(details)} if details else {}))
     folder.trim()
 
 

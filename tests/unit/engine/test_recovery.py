@@ -125,6 +125,16 @@ def test_what_is_undone_or_put_right_by_the_next_job_needs_nobody(machine: Engin
         assert engine.recover() == ()
 
 
+def test_a_job_cut_off_in_its_swap_is_urgent(machine: EngineFixture, engine: Engine) -> None:
+    """Of some types accounts are locked then, and views and triggers missing."""
+    assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+    job = machine.run(engine, engine.plan_restore(ORDERS, 1))
+    for last, urgent in (("swapped", False), ("swap", True)):
+        forget_the_end(machine.folder(job.id), last)
+        (alarm,) = machine.engine().overview().alarms
+        assert (alarm.urgent, "cut off in its swap" in alarm.text) == (urgent, urgent)
+
+
 def test_what_a_job_that_failed_could_not_remove_is_told_and_removed(machine: EngineFixture, engine: Engine) -> None:
     """As where its server died under it: the job has an end, and what it loaded stays beside live."""
     machine.hold()
@@ -133,7 +143,9 @@ def test_what_a_job_that_failed_could_not_remove_is_told_and_removed(machine: En
     machine.folder(job.id).journal(0).step("load", number=1, id="")
     (machine.root / "text" / "fail").touch()
     machine.hold(held=False)
-    assert machine.end(engine, job.id).state is JobState.FAILED
+    failed = machine.end(engine, job.id)
+    assert failed.state is JobState.FAILED
+    assert failed.message.endswith("; what it had begun is removed by the next job on the component")
     assert [alarm.text for alarm in engine.overview().alarms if alarm.text.startswith("job")] == [
         f"job {job.id} could not remove what it had begun: snapshot module/text; the next job on the component does it,"
         " once its server answers"
