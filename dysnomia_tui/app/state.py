@@ -24,8 +24,7 @@ from dysnomia_tui.engine.records import (
 
 def _replaced(job: JobView, group: str) -> bool:
     """Whether the job of a group replaced what was live."""
-    of_group = job.details.get("group") == group and job.details.get("action") in ("restore", "undo")
-    return of_group and job.state in (JobState.DONE, JobState.PARTLY)
+    return job.of_whole_group == group and job.details.get("action") in ("restore", "undo")
 
 
 @dataclass(frozen=True)

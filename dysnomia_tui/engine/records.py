@@ -347,6 +347,12 @@ class JobView:
     """The job of a group that began it."""
 
     @property
+    def of_whole_group(self) -> str:
+        """The group all of which it restored, undid or snapshotted, also where another finished it; else ``""``."""
+        done = self.state in (JobState.DONE, JobState.PARTLY, JobState.INTERRUPTED)
+        return str(self.details.get("group", "")) if done and self.kind == "group" else ""
+
+    @property
     def to_recover(self) -> bool:
         """Whether something of it may be left that nobody has put right: it died, or could not clean up."""
         died = self.state is JobState.INTERRUPTED and "recovered" not in self.details

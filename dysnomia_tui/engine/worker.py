@@ -258,13 +258,16 @@ class _Worker:
                 self.work.machine.store.empty_trash()
 
     def _end(self, outcome: Outcome) -> None:
+        from dysnomia_tui.engine.component.left import UnfinishedJob, left_over
         from dysnomia_tui.engine.redact import Redactor
 
         clean = Redactor().clean
+        left, left_words = left_over(
+            [UnfinishedJob(self.work.id, journal) for _, journal in self.work.folder.journals()]
+        )
         event: dict[str, Any] = {
-            "state": outcome.state.value, "exit": int(outcome.exit), "message": clean(outcome.message),
-            "hint": clean(outcome.hint), "details": {**outcome.details, **_left_behind(self.work.folder)},
-            "at": utc_now().isoformat(),
+            "state": outcome.state.value, "exit": int(outcome.exit), "message": clean(outcome.message + left_words),
+            "hint": clean(outcome.hint), "details": {**outcome.details, **left}, "at": utc_now().isoformat(),
         }  # fmt: skip
         try:
             self.record.step("result", **event)
@@ -354,15 +357,6 @@ def _after_failure(work: JobContext) -> Mapping[str, Any]:
     steps = {name: data for _, journal in work.folder.journals() for name, data in journal.steps()}
     guard = steps.get("swap", {}).get("guard")
     return {"guard": guard, "undoable": True} if guard and "reverted" not in steps else {}
-
-
-def _left_behind(folder: JobFolder) -> Mapping[str, bool]:
-    """Of a job that could not clean up behind itself: somebody has to be told, and the next writer does it. (What a
-    module left half restored is told by the journal.)"""
-    from dysnomia_tui.engine.component.left import UnfinishedJob, half_restored, made_something
-
-    lefts = [UnfinishedJob(folder.id, journal) for _, journal in folder.journals()]
-    return {"left": True} if any(made_something(left) and not half_restored(left) for left in lefts) else {}
 
 
 def _waits(work: JobContext, number: int, why: str) -> str:

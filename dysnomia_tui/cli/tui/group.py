@@ -11,7 +11,6 @@ from dysnomia_tui.cli.shared.moments import moment
 from dysnomia_tui.cli.shared.output import say, visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.engine.errors import Exit, Unknown
-from dysnomia_tui.engine.records import JobState
 
 if TYPE_CHECKING:
     from dysnomia_tui.engine.engine import Engine
@@ -57,8 +56,7 @@ def _plan(engine: Engine, args: argparse.Namespace, when: datetime) -> Plan:
 def _last_restore(engine: Engine, name: str) -> str:
     """The job that restored the group last. None older, and no undo: either would be a surprise. Raises Unknown."""
     for job in engine.jobs():
-        of_group = job.kind == "group" and job.details.get("group") == name
-        if of_group and job.state in (JobState.DONE, JobState.PARTLY) and job.details.get("action") != "snapshot":
+        if job.of_whole_group == name and job.details.get("action") != "snapshot":
             if job.undoable and job.details.get("action") == "restore":
                 return job.id
             break

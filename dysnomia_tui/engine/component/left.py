@@ -5,6 +5,7 @@ Apart from the recovery itself, since every writer looks at all journals and alm
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dysnomia_base.records import dataclass
@@ -57,6 +58,12 @@ def made_something(left: UnfinishedJob) -> bool:
     return needs_settling(left) and any(name not in read_only for name, _ in left.journal.steps())
 
 
+def in_its_swap(left: UnfinishedJob) -> bool:
+    """Whether a job ended between the first step of its swap and the last, and nobody has put that right yet."""
+    swap = step_of(left, "swap")
+    return swap is not None and not swap.get("in_place") and needs_settling(left) and step_of(left, "swapped") is None
+
+
 def half_restored(left: UnfinishedJob) -> bool:
     """Whether a module restored in place, did not come to its end, and nothing made live whole since.
 
@@ -66,3 +73,18 @@ def half_restored(left: UnfinishedJob) -> bool:
     if swap is None or not swap.get("in_place"):
         return False
     return step_of(left, "swapped") is None and step_of(left, RESOLVED) is None
+
+
+def left_over(lefts: Sequence[UnfinishedJob]) -> tuple[Mapping[str, bool], str]:
+    """Of a job that could not clean up behind itself: somebody has to be told, and the next writer does it. (What a
+    module left half restored is told by the journal.)
+
+    Returns details of its result, and words that follow how it ended; nothing where nothing is left."""
+    lefts = [left for left in lefts if made_something(left) and not half_restored(left)]
+    if not lefts:
+        return {}, ""
+    by = "by the next job on the component"
+    if any(map(in_its_swap, lefts)):
+        return {"left": True}, f"; it was cut off in its swap, which is finished or taken back {by}"
+    swapped = any(step_of(left, "swapped") is not None for left in lefts)
+    return {"left": True}, "" if swapped else f"; what it had begun is removed {by}"

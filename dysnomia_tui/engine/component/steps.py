@@ -77,6 +77,7 @@ class _Recovered(TypedDict):
     by: str
     at: datetime
     text: str
+    details: NotRequired[Details]
 
 
 class _By(TypedDict):

@@ -17,7 +17,14 @@ from dysnomia_store.errors import Corrupt
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.left import SETTLED, UnfinishedJob, half_restored, needs_settling, step_of
+from dysnomia_tui.engine.component.left import (
+    SETTLED,
+    UnfinishedJob,
+    half_restored,
+    in_its_swap,
+    needs_settling,
+    step_of,
+)
 from dysnomia_tui.engine.errors import Unreadable
 from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.plans.plan import Kind, Plan
@@ -120,6 +127,8 @@ def job_view(folder: JobFolder, request_of: Told) -> JobView:
         view = _once_finished(view, reading)
     if view.kind in (Kind.RESTORE.value, Kind.UNDO.value):
         view = _with_live(view, reading)
+        if view.to_recover and any(in_its_swap(left) for _, left in reading.left()):
+            view = replace(view, details={**view.details, "in_swap": True})
     return _with_problems(view, reading)
 
 
@@ -171,7 +180,9 @@ def _ended(
     unforeseen: str,
 ) -> JobView:
     if result is None:
-        details: dict[str, Any] = {"recovered": dict(recovered)} if recovered else {}
+        details: dict[str, Any] = {}
+        if recovered:
+            details = {**recovered.get("details", {}), "recovered": dict(recovered)}
         message = ""
         if recovered:
             message = str(recovered["text"])
@@ -180,7 +191,8 @@ def _ended(
             message = f"its process died; the {by} recovers it"
         if unforeseen:
             message = f"it ended unforeseen ({unforeseen}); {message}"
-        return replace(view, message=message, details=details)
+        undoable = bool(details.get("undoable")) and undone is None
+        return replace(view, message=message, details=details, undoable=undoable)
     details = {**result.get("details", {}), "exit": result["exit"], "hint": result.get("hint", "")}
     if recovered and details.pop("left", False):
         details.pop("aside", None)  # a generation by now

@@ -242,7 +242,12 @@ def _component(
 def _alarms_of(job: JobView) -> Iterator[Alarm]:
     """What a job left for a person."""
     key = job.keys[0] if job.keys else None
-    if job.state is JobState.INTERRUPTED and "recovered" not in job.details:
+    if job.details.get("in_swap"):
+        yield Alarm(
+            f"job {job.id} was cut off in its swap: {job.title}; until it is recovered, applications may be locked out"
+            " or find a part of what is live: open the app, or run the next job on the component", key, urgent=True,
+        )  # fmt: skip
+    elif job.state is JobState.INTERRUPTED and "recovered" not in job.details:
         yield Alarm(f"job {job.id} was interrupted: {job.title}", key)
     elif job.details.get("left") and not job.details.get("aside"):
         yield Alarm(

@@ -23,7 +23,7 @@ from dysnomia_tui.engine.group.hooks import FAILED, RESTORED, SNAPSHOTTED, UNDON
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.jobs.folder import JobFolder, job_numbers
 from dysnomia_tui.engine.jobs.submit import submit_job
-from dysnomia_tui.engine.operations.group import RECORD, SNAPSHOT, UNDO, params_of
+from dysnomia_tui.engine.operations.group import RECORD, SNAPSHOT, UNDO, GroupParams, params_of
 from dysnomia_tui.engine.operations.recover import plan_recover
 from dysnomia_tui.engine.operations.undo import it_stays, plan_undo, was_nothing
 from dysnomia_tui.engine.plans.plan import Plan
@@ -149,7 +149,9 @@ def _in_order(crew: Crew, plans: Sequence[Plan], hooks: Hooks) -> Outcome:
             work.log.write("phase", name=f"{index + 1} of {len(plans)}: {plan.keys[0]}")
             views.append(crew.end(crew.begin(plan, index)))
             if views[-1].state not in WELL:
-                raise MemberFailed(f"{plan.keys[0]}: {views[-1].message}", str(views[-1].details.get("hint", "")))
+                died = views[-1].state is JobState.INTERRUPTED  # what it left is put right below
+                message = "its process died" if died else views[-1].message
+                raise MemberFailed(f"{plan.keys[0]}: {message}", str(views[-1].details.get("hint", "")))
     except Expected as error:
         message, hint = words_of(error)
         return _taken_back(crew, views, hooks, (message, hint))
@@ -236,13 +238,14 @@ def _details(work: JobContext, views: Sequence[JobView]) -> dict[str, Any]:
 # --- a job that was killed ---------------------------------------------------------------------------------------
 
 
-def settle(work: JobContext, dead: JobFolder) -> str:
+def settle(work: JobContext, dead: JobFolder) -> tuple[str, Mapping[str, Any]]:
     """What a dead job of a group began is taken back, unless all of it was done; then its clean-up is run.
 
-    Raises EngineError where something could not be taken back."""
+    Returns it in words, and, where all of it was done, the details that its own result would have had. Raises
+    EngineError where something could not be taken back."""
     of = params_of(dead.plan())
     if not (dead.path / RECORD).exists():
-        return "no component was touched"
+        return "no component was touched", {}
     record = FileJournal(dead.path / RECORD)
     crew = Crew(work, record, dead.id)
     views: dict[int, JobView] = {}
@@ -273,9 +276,18 @@ def settle(work: JobContext, dead: JobFolder) -> str:
     if problems:
         raise HookFailed(f"group {of['group']}: {'; '.join(problems)}", "see the jobs that are named")
     if stays:
-        return f"group {of['group']}: {'; '.join(stays)}; all else is as before"
+        return f"group {of['group']}: {'; '.join(stays)}; all else is as before", {}
     words = {RESTORED: "all of it was restored", UNDONE: "all of it is as before", SNAPSHOTTED: "all was snapshotted"}
-    return f"group {of['group']}: {words.get(outcome, 'not all of it was snapshotted')}"
+    text = f"group {of['group']}: {words.get(outcome, 'not all of it was snapshotted')}"
+    return text, _details_of_dead(of, views) if whole and not undone else {}
+
+
+def _details_of_dead(of: GroupParams, views: Mapping[int, JobView]) -> Mapping[str, Any]:
+    in_order = [views[index] for index in sorted(views)]
+    undoable = of["action"] != SNAPSHOT and any(view.undoable for view in in_order)
+    return {
+        "group": of["group"], "action": of["action"], "jobs": [view.id for view in in_order], "undoable": undoable,
+    }  # fmt: skip
 
 
 def _begun(work: JobContext, dead: JobFolder) -> list[tuple[int, str]]:

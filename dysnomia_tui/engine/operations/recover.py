@@ -22,6 +22,7 @@ from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.translate import Expected, words_of
 
 T = TypeVar("T")
+NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
 NO_GROUPS: Mapping[str, GroupSettings] = MappingProxyType({})
 
 
@@ -64,6 +65,7 @@ def run_recover(work: JobContext) -> Outcome:
     request = _readable(dead.request)
     texts: list[str] = []
     problems: list[str] = []
+    details: Mapping[str, Any] = {}
     for index, journal in dead.journals():
         left = UnfinishedJob(dead.id, journal, request.who if request else "")
         if not needs_settling(left):
@@ -82,7 +84,8 @@ def run_recover(work: JobContext) -> Outcome:
     if work.plan.through_jobs:
         from dysnomia_tui.engine.operations import group_job  # it recovers jobs itself
 
-        texts.append(group_job.settle(work, dead))
+        text, details = group_job.settle(work, dead)
+        texts.append(text)
     texts.extend(work.machine.store.sweep(alive=work.board.alive))
     if problems:
         raise EngineError(
@@ -90,7 +93,7 @@ def run_recover(work: JobContext) -> Outcome:
         )
     text = "; ".join(texts) or "nothing was left behind"
     for folder in (dead, *work.board.dead_recoveries(dead.id)):
-        _close(work, folder, text)
+        _close(work, folder, text, details if folder is dead else {})
     return Outcome(JobState.DONE, text, details={"recovered": dead.id})
 
 
@@ -103,10 +106,12 @@ def close_put_right(work: JobContext, folders: Sequence[JobFolder]) -> None:
         work.log.write("log", line=line)
 
 
-def _close(work: JobContext, folder: JobFolder, text: str) -> None:
+def _close(work: JobContext, folder: JobFolder, text: str, details: Mapping[str, Any] = NO_DETAILS) -> None:
+    """``details``: what its own result would have told."""
     if folder.record().last("result") is None:
         _say_interrupted(work, folder, text)
-    folder.record().step("recovered", by=work.id, at=work.clock().isoformat(), text=text)
+    ended = {"by": work.id, "at": work.clock().isoformat(), "text": text}
+    folder.record().step("recovered", **ended, **({"details": dict(details)} if details else {}))
     folder.trim()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.plans.plan import Plan
@@ -110,6 +111,20 @@ class EngineFixture:
         worker = wait_until(lambda: self.folder(job_id).worker)
         assert worker is not None
         return worker.pid
+
+
+def forget_the_end(folder: JobFolder, last: str = "") -> None:
+    """As if the worker had died before it wrote its result; right after its journal's step ``last``, where given."""
+    (folder.path.parent / "floor").unlink(missing_ok=True)
+    for name in ("record", *(("journal.0",) if last else ())):
+        entries = [(step, data) for step, data in FileJournal(folder.path / name).steps() if step != "result"]
+        (folder.path / name).unlink()
+        journal = FileJournal.create(folder.path / name)
+        for step, data in entries:
+            journal.step(step, **data)
+            if step == last:
+                break
+        journal.close()
 
 
 def make_machine(root: Path) -> EngineFixture:

@@ -21,7 +21,7 @@ from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobState, JobView
 from tests.unit.cli.calling import call
-from tests.unit.engine.machine import DOCS, ORDERS, TEXT, EngineFixture
+from tests.unit.engine.machine import DOCS, ORDERS, TEXT, EngineFixture, forget_the_end
 from tests.waiting import wait_until
 
 HOOK = """#!/bin/bash
@@ -358,9 +358,15 @@ def test_a_program_that_others_may_write_forbids_it_all(shop: Shop) -> None:
     assert shop.is_live(shop.bad, shop.other)
 
 
+@pytest.mark.parametrize("killed", [False, True])
 def test_by_command(
-    shop: Shop, machine: EngineFixture, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shop: Shop,
+    machine: EngineFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    killed: bool,
 ) -> None:
+    """``killed``: after all was restored, and before that was written down."""
     shop.snapshot_then_damage()
     config = machine.root / "xdg" / "dysnomia-tui" / "config.toml"
     config.parent.mkdir(parents=True)
@@ -385,6 +391,8 @@ def test_by_command(
     said = json.loads(capsys.readouterr().out)
     assert (said["exit"], len(said["job"]["details"]["jobs"])) == (0, 2)
     assert shop.is_live(shop.good, shop.copy)
+    if killed:
+        forget_the_end(machine.folder(said["job"]["id"]))
     assert call(monkeypatch, *group, "undo") == 0
     assert (shop.live(), (shop.docs / "later").exists()) == (shop.bad, True)
     assert call(monkeypatch, *group, "undo") == 5

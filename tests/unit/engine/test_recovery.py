@@ -9,12 +9,10 @@ import signal
 import pytest
 
 from dysnomia_store.model import CheckResult, Reason
-from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.records import JobState
 from tests.thorough import often
-from tests.unit.engine.machine import ORDERS, TEXT, EngineFixture
+from tests.unit.engine.machine import ORDERS, TEXT, EngineFixture, forget_the_end
 from tests.waiting import wait_until
 
 
@@ -23,20 +21,6 @@ def interrupt(machine: EngineFixture, engine: Engine, job_id: str) -> JobState:
     os.kill(machine.worker_pid(job_id), signal.SIGKILL)
     wait_until(lambda: not machine.folder(job_id).held)
     return engine.job(job_id).state
-
-
-def forget_the_end(folder: JobFolder, last: str) -> None:
-    """As if the worker had died right after its journal's step ``last``."""
-    (folder.path.parent / "floor").unlink(missing_ok=True)
-    for name in ("record", "journal.0"):
-        entries = [(step, data) for step, data in FileJournal(folder.path / name).steps() if step != "result"]
-        (folder.path / name).unlink()
-        journal = FileJournal.create(folder.path / name)
-        for step, data in entries:
-            journal.step(step, **data)
-            if step == last:
-                break
-        journal.close()
 
 
 def test_a_killed_worker_is_seen_with_its_children_gone_and_recovered_once(
@@ -141,6 +125,16 @@ def test_what_is_undone_or_put_right_by_the_next_job_needs_nobody(machine: Engin
         assert engine.recover() == ()
 
 
+def test_a_job_cut_off_in_its_swap_is_urgent(machine: EngineFixture, engine: Engine) -> None:
+    """Of some types accounts are locked then, and views and triggers missing."""
+    assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+    job = machine.run(engine, engine.plan_restore(ORDERS, 1))
+    for last, urgent in (("swapped", False), ("swap", True)):
+        forget_the_end(machine.folder(job.id), last)
+        (alarm,) = machine.engine().overview().alarms
+        assert (alarm.urgent, "cut off in its swap" in alarm.text) == (urgent, urgent)
+
+
 def test_what_a_job_that_failed_could_not_remove_is_told_and_removed(machine: EngineFixture, engine: Engine) -> None:
     """As where its server died under it: the job has an end, and what it loaded stays beside live."""
     machine.hold()
@@ -149,7 +143,9 @@ def test_what_a_job_that_failed_could_not_remove_is_told_and_removed(machine: En
     machine.folder(job.id).journal(0).step("load", number=1, id="")
     (machine.root / "text" / "fail").touch()
     machine.hold(held=False)
-    assert machine.end(engine, job.id).state is JobState.FAILED
+    failed = machine.end(engine, job.id)
+    assert failed.state is JobState.FAILED
+    assert failed.message.endswith("; what it had begun is removed by the next job on the component")
     assert [alarm.text for alarm in engine.overview().alarms if alarm.text.startswith("job")] == [
         f"job {job.id} could not remove what it had begun: snapshot module/text; the next job on the component does it,"
         " once its server answers"
