@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from dysnomia_base.escape import visible
 from dysnomia_base.records import dataclass, field
 from dysnomia_store.names import ComponentKey
 
@@ -113,7 +114,7 @@ class Metadata:
 
 def lacks_words(parts: Sequence[str]) -> str:
     """What a generation lacks, in words."""
-    named = f"{', '.join(parts[:3])}{f' and {len(parts) - 3:,} more' if len(parts) > 3 else ''}"
+    named = f"{', '.join(map(visible, parts[:3]))}{f' and {len(parts) - 3:,} more' if len(parts) > 3 else ''}"
     return f"it lacks {named}: not there when it was made"
 
 

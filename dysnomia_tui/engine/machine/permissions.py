@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dysnomia_base.ownership import refusal
 from dysnomia_tui.config import Settings
+from dysnomia_tui.config.load import ROOT_STATEDIR
 
 
 def why_read_only(settings: Settings, asked: bool) -> str:
@@ -36,14 +37,15 @@ def why_not_writable(settings: Settings) -> str:
 
 def unwritable(settings: Settings) -> str:
     """Why every job of the store's own user is refused though nobody asked for that, so that each snapshot is missed;
-    ``""`` where none is, or who asks is another user."""
+    ``""`` where none is, or who asks is another user: root looks into the stores of others, too."""
     if settings.read_only:
         return ""
     try:
         owner = _nearest(settings.statedir).stat().st_uid
     except OSError:
         owner = os.geteuid()
-    return why_not_writable(settings) if os.geteuid() in (0, owner) else ""
+    own = os.geteuid() == owner or (os.geteuid() == 0 and settings.statedir == ROOT_STATEDIR)
+    return why_not_writable(settings) if own else ""
 
 
 def why_not_safe(statedir: Path) -> str:

@@ -239,7 +239,7 @@ class TestSuspicious:
         shop.commit(rows(10), lacks=["never"])
         assert shop.newest().good
         lacking = shop.commit(rows(9), lacks=["never", "up\udce9", "b", "c", "d"]).generation
-        assert lacking.suspicious == "it lacks up\\udce9, b, c and 1 more: not there when it was made"
+        assert lacking.suspicious == "it lacks up\\xe9, b, c and 1 more: not there when it was made"
         assert lacking.metadata is not None
         assert lacking.metadata.lacks == ("never", "up\udce9", "b", "c", "d")
         assert not shop.commit(rows(8), lacks=["b"]).generation.good, "the one before it is not the measure"
