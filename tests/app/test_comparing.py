@@ -11,7 +11,7 @@ from dysnomia_store.model import Form, Section
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.screens.diff import DiffScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
-from dysnomia_tui.engine import WAS_GONE
+from dysnomia_tui.engine import WAS_GONE, HistoryAsked
 from dysnomia_tui.engine.engine import LIVE
 from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.records import Change, JobState, RowChange, SectionChange
@@ -184,6 +184,35 @@ async def test_what_is_live_is_compared_again_once_a_job_has_changed_it() -> Non
         assert opened(run)._diff is not first
         assert opened(run)._diff is not None
         assert opened(run).sections.item == on
+
+
+async def test_while_it_is_compared_again_nothing_is_claimed() -> None:
+    """That nothing differs stood there until the first section was found, beside rows that were put back by then."""
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, LIVE)
+        await run.settled()
+        await run.press("enter")
+        screen = opened(run)
+        assert screen.rows.items
+        screen._forget()
+        await run.pilot.pause()
+        shown = run.text()
+        assert "dumping what is live…" in shown
+        assert "nothing differs" not in shown
+        assert (list(screen.sections.items), list(screen.rows.items)) == ([], [])
+        assert "changed table" not in shown
+
+
+@pytest.mark.parametrize("where", ["diff", "history"])
+async def test_u_undoes_a_put_back_where_its_end_is_told(where: str) -> None:
+    async with driven() as run:
+        if where == "diff":
+            run.app.go.diff(ORDERS, 213, LIVE)
+        else:
+            run.app.go.history(ORDERS, HistoryAsked("", "table:orders", ("7",)), "orders 7")
+        await run.settled()
+        await run.press("u")
+        assert "undo" in (await run.confirmation()).plan.title
 
 
 async def test_marked_sections_are_put_back_whole() -> None:

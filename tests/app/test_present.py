@@ -165,6 +165,11 @@ def test_the_job_strip() -> None:
     assert "+1 more" in line
     assert "waits for J91" in jobs.job_line(waits, TIMES).plain
     ended = job(90, JobState.FAILED, message="pg_dump was killed by signal 9")
+    long = replace(ended, title="put 99 rows of generation 40 back into sqlite-database/orders", message="")
+    narrow = jobs.strip(AppState(jobs=(long,)), TIMES, "J", 80).plain
+    assert "✗ FAILED" in narrow, "how it ended is read before all of its title"
+    assert "put 99 rows of generation 40 back into sq" in narrow
+    assert len(narrow) == 80
     assert "✗ FAILED  pg_dump was killed" in jobs.strip(AppState(jobs=(ended,)), TIMES, "J", 100).plain
     assert jobs.strip(AppState(), TIMES, "J", 80).plain == " no jobs yet"
     overview = state().overview

@@ -127,6 +127,19 @@ _HISTORY = (
     ),
 )
 
+_UNDO = tuple(
+    action(
+        f"{scope}-undo",
+        "u",
+        "Undo",
+        "Undo the last restore or put back on the component.",
+        scope,
+        Grade.ADDS,
+        why=reasons.nothing_to_undo,
+    )
+    for scope in ("diff", "history")
+)
+
 _HISTORY_PANE = (
     action("history-pane", "tab", "Other pane", "Go to what the line tells (to scroll it), or back.", "history"),
 )
@@ -406,6 +419,7 @@ SCREENS: tuple[Action, ...] = (
     *_HISTORY,
     *_HISTORY_PANE,
     *_COPY,
+    *_UNDO,
     *_RESTORE,
     *_GROUP,
     *_GC,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
+from dysnomia_tui.app.services import Services
 from dysnomia_tui.engine import Schedule
 from dysnomia_tui.engine.records import ComponentView, JobView
 
@@ -103,30 +104,7 @@ class Changes(Controller):
         )
 
     def act_undo(self) -> None:
-        job = self.services.here().undo
-        assert job is not None
-        whole = self.services.state.whole_of(job)
-        if whole is not None:
-            self._undo_which(job, whole)
-        else:
-            self.services.plan(lambda engine: engine.plan_undo(job.id))
-
-    def _undo_which(self, job: JobView, whole: JobView) -> None:
-        """All that a group's job restored, or this component alone."""
-        others = [str(key) for key in whole.keys if key not in job.keys]
-        stay = f"{', '.join(others)} would stay as {'it is' if len(others) == 1 else 'they are'} now"
-        choices = [
-            Choice(whole.id, f"all of it: job {whole.id}, {whole.title}", ", ".join(str(key) for key in whole.keys)),
-            Choice(job.id, f"{job.keys[0]} alone: job {job.id}", stay),
-        ]
-
-        def chosen(job_id: str | None) -> None:
-            if job_id is not None:
-                self.services.plan(lambda engine: engine.plan_undo(job_id))
-
-        self.services.push_screen(
-            ChoiceScreen(f"Undo: {job.keys[0].component} is part of a group's job", choices), chosen
-        )
+        undo_newest(self.services)
 
     def act_activate(self) -> None:
         self._activity("activate")
@@ -175,3 +153,30 @@ class Changes(Controller):
             ),
             chosen,
         )
+
+
+def undo_newest(services: Services) -> None:
+    """Plan the undo of the newest job on the component that is looked at; of a group's, it is asked how much of it."""
+    job = services.here().undo
+    assert job is not None
+    whole = services.state.whole_of(job)
+    if whole is not None:
+        _undo_which(services, job, whole)
+    else:
+        services.plan(lambda engine: engine.plan_undo(job.id))
+
+
+def _undo_which(services: Services, job: JobView, whole: JobView) -> None:
+    """All that a group's job restored, or this component alone."""
+    others = [str(key) for key in whole.keys if key not in job.keys]
+    stay = f"{', '.join(others)} would stay as {'it is' if len(others) == 1 else 'they are'} now"
+    choices = [
+        Choice(whole.id, f"all of it: job {whole.id}, {whole.title}", ", ".join(str(key) for key in whole.keys)),
+        Choice(job.id, f"{job.keys[0]} alone: job {job.id}", stay),
+    ]
+
+    def chosen(job_id: str | None) -> None:
+        if job_id is not None:
+            services.plan(lambda engine: engine.plan_undo(job_id))
+
+    services.push_screen(ChoiceScreen(f"Undo: {job.keys[0].component} is part of a group's job", choices), chosen)

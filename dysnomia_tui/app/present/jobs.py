@@ -37,8 +37,11 @@ def progress(job: JobView) -> Text:
     return join(parts, "  ")
 
 
-def job_line(job: JobView, times: Times) -> Text:
-    """One job: number, title, and how far it is or how it ended."""
+def job_line(job: JobView, times: Times, cells: int | None = None) -> Text:
+    """One job: number, title, and how far it is or how it ended.
+
+    In fewer than ``cells`` cells the title is cut first: a third of them is for what became of it.
+    """
     look = styles.JOB[job.state]
     lead = join([plain(f"J{job.id}", styles.STRONG), plain(job.title)])
     if job.state is JobState.RUNNING:
@@ -49,6 +52,8 @@ def job_line(job: JobView, times: Times) -> Text:
         word = plain(f"{look.glyph} {look.word}", look.style)
         when = plain(times.ago(job.ended), styles.DIM) if job.ended else Text("")
         tail = join([word, plain(job.message), when], "  ")
+    if cells is not None:
+        lead = cut(lead, max(cells - 2 - min(tail.cell_len, cells // 3), 8))
     return join([lead, tail], "  ")
 
 
@@ -66,9 +71,10 @@ def strip(state: AppState, times: Times, key: str, cells: int) -> Text:
     open_jobs = [job for job in running.values() if job.part_of not in running]
     first = open_jobs[0] if open_jobs else max(jobs, key=lambda job: job.ended or job.created)
     who = plain(f"  by {first.who}", styles.DIM) if open_jobs and first.who else Text("")
-    line = join([" ", job_line(first, times), who], "")
     more = f"  +{len(open_jobs) - 1} more" if len(open_jobs) > 1 else ""
-    return spread(cut(line, cells), plain(f"{more}  {key} jobs ", styles.KEY), cells)
+    right = plain(f"{more}  {key} jobs ", styles.KEY)
+    line = join([" ", job_line(first, times, cells - 1 - right.cell_len), who], "")
+    return spread(cut(line, cells), right, cells)
 
 
 def outcome(job: JobView) -> tuple[str, str, Severity]:

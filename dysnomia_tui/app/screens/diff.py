@@ -17,6 +17,7 @@ from dysnomia_base.clock import utc_now
 from dysnomia_store.model import Form
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
+from dysnomia_tui.app.controllers.changes import undo_newest
 from dysnomia_tui.app.controllers.putting_back import put_marked_back, put_sections_back
 from dysnomia_tui.app.paged_rows import PagedRows
 from dysnomia_tui.app.present import diff as present
@@ -82,6 +83,7 @@ class DiffScreen(DysnomiaScreen):
         self._scanner = Scanner(self)
         self._as_of: Mapping[int, datetime] = {}
         self._since = utc_now()
+        self._again: object = None
 
     def compose_body(self) -> Iterable[Widget]:
         yield Static(id="sides")
@@ -93,11 +95,16 @@ class DiffScreen(DysnomiaScreen):
                     head=False,
                     markable=True,
                     widget_id="sections",
-                    empty="dumping what is live…" if LIVE in (self._old, self._new) else "comparing…",
+                    empty=self._under_way,
                 )
             with Vertical(id="right"):
                 yield Static(id="about")
                 yield RowTable(widget_id="rows", markable=True)
+
+    @property
+    def _under_way(self) -> str:
+        """What stands where sections will."""
+        return "dumping what is live…" if LIVE in (self._old, self._new) else "comparing…"
 
     @property
     def sections(self) -> VirtualTable[SectionChange]:
@@ -113,6 +120,7 @@ class DiffScreen(DysnomiaScreen):
             component=state.component(self._of),
             container=state.container(self._of.container),
             reading=self._is_reading,
+            undo=state.undoable(self._of),
         )
 
     @property
@@ -155,7 +163,22 @@ class DiffScreen(DysnomiaScreen):
                 job.ended and job.ended > since and of in job.keys and job.kind in CHANGE_LIVE for job in state.jobs
             ):
                 self._close()
+                self._forget()
                 self._compare()
+
+    def _forget(self) -> None:
+        """Show nothing of the comparison before: what it found is of the past."""
+        self._scanner.end()
+        self._change = None
+        self._again = present.change_key(self.sections.item) if self.sections.item is not None else None
+        self.sections.set_empty(Text(self._under_way))
+        self.sections.set_items(())
+        self.rows.set_marks(())
+        self.rows.set_empty(Text(""))
+        self.rows.set_items(())
+        right = self.query_one("#right")
+        right.border_title = right.border_subtitle = ""
+        self._tell(Text(""))
 
     def _compare(self) -> None:
         key, old, new = self._of, self._old, self._new
@@ -204,7 +227,7 @@ class DiffScreen(DysnomiaScreen):
     def _failed(self, problem: str) -> None:
         self._ended = True
         self.sections.set_empty(plain(problem, styles.BAD))
-        self.query_one("#about", Static).update(plain(problem, styles.BAD))
+        self._tell(plain(problem, styles.BAD))
 
     def _look(self) -> None:
         """Take what the comparison has found since the last look."""
@@ -233,14 +256,15 @@ class DiffScreen(DysnomiaScreen):
             self.sections.set_empty(Text("…"))
         if changes != self.sections.items:
             self.sections.set_items(changes)
+        if self._again in map(present.change_key, changes):  # where the cursor was before it was compared again
+            self.sections.go_to(self._again)
+            self._again = None
         self.sections.set_growing(not ready)
         self._go_to_wanted(changes)
         left = present.summary(changes).plain if ready else present.working(done, total)
         self.sections.border_subtitle = escaped(left)
         if ready and not changes:
-            self.query_one("#about", Static).update(
-                plain(f"{self._old} and {self._new} hold the same state", styles.GOOD)
-            )
+            self._tell(plain(f"{self._old} and {self._new} hold the same state", styles.GOOD))
 
     # --- one section --------------------------------------------------------------------------------------------
 
@@ -288,8 +312,12 @@ class DiffScreen(DysnomiaScreen):
         if self._change is None or present.change_key(change) != present.change_key(self._change):
             return
         lines = present.about(change, note)
+        self._tell(Text("\n").join(lines))
+
+    def _tell(self, lines: Text) -> None:
+        """Above the rows: what is to be said of the section, or of the whole comparison."""
         about = self.query_one("#about", Static)
-        about.update(Text("\n").join(lines))
+        about.update(lines)
         about.display = bool(lines)
 
     def _begin_rows(self, change: SectionChange) -> None:
@@ -408,6 +436,9 @@ class DiffScreen(DysnomiaScreen):
             put_marked_back(self.services, self._of, self._old, diff, change, self.rows)
         else:
             self.services.go.restore(self._of, self._old)
+
+    def act_diff_undo(self) -> None:
+        undo_newest(self.services)
 
     @on(VirtualTable.Chosen, "#rows")
     def _row_chosen(self) -> None:

@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
+from dysnomia_tui.app.controllers.changes import undo_newest
 from dysnomia_tui.app.controllers.putting_back import put_line_back
 from dysnomia_tui.app.finds import Cells, Finds, Looked
 from dysnomia_tui.app.present import history as present
@@ -75,6 +76,7 @@ class HistoryScreen(DysnomiaScreen):
             component=state.component(self._of),
             container=state.container(self._of.container),
             reading=not self._ended and not self.lines.items,
+            undo=state.undoable(self._of),
         )
 
     def on_mount(self) -> None:
@@ -209,3 +211,6 @@ class HistoryScreen(DysnomiaScreen):
         line: HistoryLine | None = self.lines.item
         if line is not None:
             put_line_back(self.services, self._of, self._asked, line)
+
+    def act_history_undo(self) -> None:
+        undo_newest(self.services)

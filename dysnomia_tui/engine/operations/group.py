@@ -177,6 +177,10 @@ def _with_hooks(group: GroupSettings, steps: Sequence[Step], action: str, new: S
     if group.before:
         yield Step(f"{' '.join(group.before)} would be run first, {within}: where it fails, nothing is touched")
     yield from steps
+    if action == RESTORE and len(new) < len(steps):  # of an undo it is a warning, which names the generations
+        yield Step(
+            "what was written since would be in these guards only: compare a generation with what is live to see it"
+        )
     if action != SNAPSHOT:
         back = "where one fails, those before it would be swapped back; one undo takes all of them back"
         stays = f", but for {', '.join(new)}: nothing is live there now, so what is made live stays" if new else ""

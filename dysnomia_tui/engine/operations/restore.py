@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from dysnomia_base.plurals import plural
+from dysnomia_base.sizes import size
 from dysnomia_plugins.base import Finding, Preflight, PrivateStatePlugin, Severity, StatePlugin
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.model import CheckResult, Generation, Verdict, lacks_words
@@ -243,7 +244,17 @@ def _restore_steps(
         steps.append(Step(f"the guard would become a generation, held for a week: {as_step(what)}", name))
     else:
         steps.append(Step("no guard would be made: this could not be undone", name))
+    if not preflight.changes:  # each of which says what it takes away
+        steps.append(Step(_taken_away(generation, guard), name))
     return tuple(steps)
+
+
+def _taken_away(generation: Generation, guard: bool) -> str:
+    """What live has and the generation has not, and where it can be looked at before."""
+    number, until = generation.number, generation.unchanged_until.astimezone(UTC)
+    where = "be in the guard only" if guard else "be lost"
+    since = f"what was written since generation {number} ({until:%Y-%m-%d %H:%M:%S} UTC) would {where}"
+    return f"{since}: compare {number} with what is live to see it"
 
 
 def changes_as_steps(preflight: Preflight, key: str) -> list[Step]:
@@ -361,8 +372,8 @@ def replaced(key: ComponentKey, preflight: Preflight) -> str:
     """What would be gone from live; ``""`` where nothing is there."""
     if preflight.nothing_live:
         return ""
-    size = f" (about {preflight.live_bytes:,} bytes)" if preflight.live_bytes is not None else ""
-    return f"what is live of {key}{size}"
+    about = f" (about {size(preflight.live_bytes)})" if preflight.live_bytes is not None else ""
+    return f"what is live of {key}{about}"
 
 
 def _restore_command(

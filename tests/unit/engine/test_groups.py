@@ -98,6 +98,8 @@ def test_all_are_restored_to_a_time_by_one_plan_and_taken_back_by_one_undo(shop:
     lines = [step.text for step in plan.steps if step.key]
     assert [line.split(":")[0] for line in lines] == ["sqlite/orders", "files/docs"]
     assert all("generation 1 of" in line and "kept as a guard" in line for line in lines)
+    since = "what was written since would be in these guards only: compare a generation with what is live to see it"
+    assert [step.text for step in plan.steps].count(since) == 1
     done = shop.run(plan)
     assert (done.state, done.undoable) == (JobState.DONE, True), done.message
     assert shop.is_live(shop.good, shop.copy)

@@ -81,6 +81,18 @@ def test_a_shell_is_not_opened_where_nothing_may_be_changed(machine: EngineFixtu
 # --- undo ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_restore_says_that_it_takes_away_what_was_written_since(two: EngineFixture, engine: Engine) -> None:
+    plan = engine.plan_restore(ORDERS, 1)
+    (since,) = (step.text for step in plan.steps if "written since" in step.text)
+    assert since.startswith("what was written since generation 1 (20")
+    assert since.endswith(" UTC) would be in the guard only: compare 1 with what is live to see it")
+    assert "replace what is live of sqlite/orders (about 8.0K)" in f"replace {plan.replaces}"
+    copy = engine.plan_restore(ORDERS, 1, RestoreTarget("copy", "another"))
+    assert not any("written since" in step.text for step in copy.steps)
+    (two.root / "data" / "orders.db").unlink()
+    assert not any("written since" in step.text for step in engine.plan_restore(ORDERS, 1).steps)
+
+
 def test_an_undo_says_what_it_goes_back_to_and_what_was_written_since(two: EngineFixture, engine: Engine) -> None:
     two.execute(f"INSERT INTO t VALUES (4, '{'x' * 20_000}')", ORDERS)
     restore = two.run(engine, engine.plan_restore(ORDERS, 1))
