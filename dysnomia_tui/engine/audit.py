@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SUBMITTED = "submitted"
 CANCEL_ASKED = "cancel asked"
+FORGOTTEN = "given up"
+"""What a job set aside: nobody will ask for it back."""
 ENDED = frozenset(state.value for state in JobState if state.ended)
 
 

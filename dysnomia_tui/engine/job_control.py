@@ -130,6 +130,24 @@ class JobControl:
             )
             audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
 
+    def forget(self, job_id: str) -> str:
+        """Take a job off the list of those that can be undone: what it set aside, and could not make a generation, is
+        the operator's to remove from now on. Returns where that stands. Raises ReadOnly, Unknown."""
+        view = self._board.view(job_id)
+        aside = str(view.details.get("aside") or "")
+        if not (aside and view.undoable):
+            raise Unknown(f"job {job_id} keeps nothing aside", "the generations that it made are the store's")
+        if self.read_only:
+            raise ReadOnly(f"job {job_id} stays as it is: {self.read_only}", "changes are refused here")
+        folder, caller = self._board.folder(job_id), who(os.environ)
+        with translated():
+            folder.record().step("undone", by=f"{audit.FORGOTTEN} by {caller}")
+            entry = audit.entry_of(
+                folder.id, folder.plan(), audit.FORGOTTEN, who=caller, why="", host=host_name(), message=aside
+            )
+            audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
+        return aside
+
     def recover(self) -> Sequence[JobView]:
         """Submit the recovery of jobs that died or could not clean up; does nothing where this user may not write."""
         if self.read_only:

@@ -185,6 +185,10 @@ def _undo(args: argparse.Namespace) -> int:
     from dysnomia_tui.cli.shared.jobs import settle
 
     engine = open_engine(load(args.statedir))
+    if args.forget:
+        aside = engine.forget(args.job)
+        say(f"job {args.job} cannot be undone any more; what it set aside is yours to remove: {aside}")
+        return Exit.OK
     plan = engine.plan_undo(args.job)
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
 

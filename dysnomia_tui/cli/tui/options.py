@@ -164,6 +164,10 @@ def _add_cancel(parser: argparse.ArgumentParser) -> None:
 
 def _add_undo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB")
+    parser.add_argument(
+        "--forget", action="store_true",
+        help="undo nothing, and never: what the job set aside is yours to remove, and its alarm ends",
+    )  # fmt: skip
     add_change(parser)
 
 

@@ -263,8 +263,16 @@ def _alarms_of(job: JobView) -> Iterator[Alarm]:
     elif job.details.get("stays"):
         text = f"what was live before is a generation, and still stands at {job.details['stays']}"
         yield Alarm(f"job {job.id}: {text}: it could not be removed; the next job on {key} tries again", key)
-    elif job.details.get("aside") and job.undoable:
-        yield Alarm(f"job {job.id}: what was live is kept at {job.details['aside']}, not yet a generation", key)
+    elif job.details.get("aside") and job.undoable and _may_stand(str(job.details["aside"])):
+        yield Alarm(
+            f"job {job.id}: what was live is kept at {job.details['aside']}, and is no generation yet: undoing the job"
+            f" brings it back; once nobody needs it, remove it, then: dysnomia-tui undo {job.id} --forget", key
+        )  # fmt: skip
+
+
+def _may_stand(place: str) -> bool:
+    """Whether what a job set aside may still be there: files are looked for, servers are asked by jobs alone."""
+    return not place.startswith("/") or os.path.lexists(place)
 
 
 def _alarms(

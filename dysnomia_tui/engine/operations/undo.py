@@ -10,6 +10,7 @@ from dysnomia_plugins.base import Preflight, Severity
 from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.audit import FORGOTTEN
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.left import SETTLED, step_of
 from dysnomia_tui.engine.errors import Blocked, Exit, Stale, Unknown
@@ -43,7 +44,10 @@ class _Before:
 def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime, *, alone: bool = True) -> Plan:
     """``alone``: not as one of those that undo the job of a group. Raises Unknown, Blocked."""
     view = board.view(job_id)
-    if board.folder(job_id).record().last("undone") is not None:
+    undone = board.folder(job_id).record().last("undone")
+    if undone is not None and str(undone["by"]).startswith(FORGOTTEN):
+        raise Blocked(f"what job {job_id} kept aside was {undone['by']}", "restore a generation instead")
+    if undone is not None:
         raise Blocked(f"job {job_id} is undone already", "check what is live now")
     other = _plan_of_other_kind(machine, board, view, now)
     return other if other is not None else _plan_undo_restore(machine, board, view, now, alone)
