@@ -265,7 +265,7 @@ def _alarms_of(job: JobView) -> Iterator[Alarm]:
         yield Alarm(f"job {job.id}: {text}: it could not be removed; the next job on {key} tries again", key)
     elif job.details.get("aside") and job.undoable and _may_stand(str(job.details["aside"])):
         yield Alarm(
-            f"job {job.id}: what was live is kept at {job.details['aside']}, and is no generation yet: undoing the job"
+            f"job {job.id}: what was live is kept at {job.details['aside']}, not yet a generation: undoing the job"
             f" brings it back; once nobody needs it, remove it, then: dysnomia-tui undo {job.id} --forget", key
         )  # fmt: skip
 

@@ -89,7 +89,7 @@ def test_a_disk_that_fills_between_swap_and_guard_keeps_both_states(small: Engin
     engine = small.engine()
     job = restored_without_guard(small, engine)
     assert job.details["aside"]
-    assert any("is no generation yet" in alarm.text for alarm in engine.overview().alarms)
+    assert any("not yet a generation" in alarm.text for alarm in engine.overview().alarms)
     short = engine.plan_undo(job.id)
     live = (small.root / "data" / "orders.db").stat().st_size
     assert [(need.where, need.needs) for need in short.space] == [(FOR_THE_GUARD, live)]
