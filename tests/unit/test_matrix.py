@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+from dysnomia_plugins.loading.registry import Registry
 from tests import matrix
+from tests.readme import page
 
 
 def test_every_type_is_in_it_with_every_case_passed() -> None:
@@ -15,6 +19,15 @@ def test_every_type_is_in_it_with_every_case_passed() -> None:
     not_run = {column for row in rows.values() for column, mark in row.items() if mark == "-"}
     assert not not_run & always, "only a world that make test leaves out may be shown as not run"
     assert set(versions) == {column.name for column in matrix.columns()}
+
+
+def test_which_types_only_refuse_to_put_back_is_told() -> None:
+    """A mark beside their names would promise what they cannot do."""
+    case = "what is marked is put back exactly and undone"
+    types = {column.name.partition(",")[0] for column in matrix.columns() if case in column.cases}
+    refuse = {name for name in types if not getattr(Registry().get(name), "puts_back", False)}
+    (listed,) = re.findall(r"What cannot be put back one by one \((.*?)\)", page("matrix.md").read_text("utf-8"), re.DOTALL)
+    assert set(re.findall(r"`(.*?)`", listed)) == refuse
 
 
 def test_the_servers_are_those_that_are_here() -> None:
