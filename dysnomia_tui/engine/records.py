@@ -78,6 +78,8 @@ class ComponentView:
     """Whether config.toml says how old its newest good generation may be."""
     dropped: bool = False
     """Its server held it and holds it no more."""
+    vanished: bool = False
+    """Gone, since the file that it was configured by is not there any more: nobody took it out of service."""
 
     @property
     def alarm(self) -> str:

@@ -51,6 +51,8 @@ class Facts:
     """Whether this user may read what the store holds of it."""
     gone: datetime | None = None
     """Of one that its server held and holds no more: when it was last seen there."""
+    vanished: str = ""
+    """Of one that is active and no longer configured: the file in a folder of components that it was activated by."""
     timed: bool = False
     """Whether a timer snapshots it at least once a day."""
 
@@ -62,7 +64,7 @@ def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
     if facts.job is not None:
         return Health.BUSY, failure or _while_busy(facts, now)
     if not facts.configured:
-        return Health.GONE, "in the store, and no longer configured"
+        return Health.GONE, VANISHED.format(facts.vanished) if facts.vanished else NOT_CONFIGURED
     if facts.gone is not None:
         return Health.GONE, f"{DROPPED} (last seen {facts.gone:%Y-%m-%d %H:%M} UTC)"
     if facts.problem:
@@ -177,6 +179,11 @@ def _in_hours(span: timedelta) -> str:
     return format_duration(timedelta(hours=max(1, round(span.total_seconds() / 3600))))
 
 
+NOT_CONFIGURED = "in the store, and no longer configured"
+VANISHED = (
+    "active, but {} is not there any more, so nothing snapshots it: bring that back (and deactivate it, if it is to go)"
+)
+"""Of what nobody took out of service: a file that was deleted, a folder that is not mounted."""
 DROPPED = "no longer on its server; its generations stay, and can be restored: restore one, or name it in except="
 """Of what was dropped behind our back, which may have been an accident."""
 NAMED = 5

@@ -217,6 +217,7 @@ def _component(
         gone=_gone(inventory, key, summary),
         readable=readable and (summary is None or summary.readable),
         timed=timed,
+        vanished=_vanished(machine, inventory, key, summary),
     )
     health, words = judge(facts, now)
     return ComponentView(
@@ -235,8 +236,22 @@ def _component(
         can=plugin.activities() if plugin and facts.configured else frozenset(),
         promised=facts.stale_after is not None,
         dropped=health is Health.GONE and facts.configured,
+        vanished=health is Health.GONE and bool(facts.vanished),
         stateless=(plugin.stateless or STATELESS) if plugin and facts.configured and not holds_state else "",
     )
+
+
+def _vanished(machine: Machine, inventory: Inventory, key: ComponentKey, summary: Summary | None) -> str:
+    """The component file that an active component had here, and has no more. What Disnix activates by a path of its own
+    never had one."""
+    if key in inventory.components or summary is None or not summary.active:
+        return ""
+    path = machine.store.recorded_path(key)
+    return str(path) if path and any(folder in path.parents for folder in machine.settings.components_path) else ""
+
+
+def _asks_for_someone(component: ComponentView) -> bool:
+    return component.health in WORTH_AN_ALARM or component.dropped or component.vanished
 
 
 def _alarms_of(job: JobView) -> Iterator[Alarm]:
@@ -290,7 +305,7 @@ def _alarms(
         if container.problem:
             yield Alarm(container.alarm)
         for component in container.components:
-            if (component.health in WORTH_AN_ALARM or component.dropped) and not container.problem:
+            if _asks_for_someone(component) and not container.problem:
                 yield Alarm(component.alarm, component.key)
     for problem in inventory.problems:
         yield Alarm(problem)

@@ -86,7 +86,7 @@ def _component(view: ComponentView) -> ComponentReport:
 def _level(view: ComponentView) -> Level:
     if view.health is Health.BUSY and view.problem:  # what failed last is not mended by a new attempt under way
         return Level.WARNING
-    if view.dropped or (view.health is Health.OK and view.problem):
+    if view.dropped or view.vanished or (view.health is Health.OK and view.problem):
         return Level.WARNING
     if view.health is Health.STALE and not view.promised:
         return Level.WARNING

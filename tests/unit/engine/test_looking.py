@@ -28,7 +28,7 @@ from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
 from dysnomia_tui.engine.machine import visibility as seeing
 from dysnomia_tui.engine.machine.health import Facts, judge
 from dysnomia_tui.engine.probing import client as probes
-from dysnomia_tui.engine.records import Change, Health, JobState
+from dysnomia_tui.engine.records import Change, Health, JobState, Level
 from dysnomia_tui.engine.redact import HIDDEN, Redactor, secrets_of, shown
 from tests.app.fake_world import NOW, job, orders_generations
 from tests.unit.engine.machine import CRM, ORDERS, TEXT, EngineFixture
@@ -92,6 +92,25 @@ def test_health_follows_what_happens(machine: EngineFixture, engine: Engine) -> 
     assert component(engine, ORDERS)[0] is Health.GARBAGE
     (machine.root / "components" / "sqlite" / "orders").unlink()
     assert component(engine, ORDERS)[0] is Health.GONE
+
+
+def test_what_is_active_and_has_lost_its_configuration_is_an_alarm(machine: EngineFixture, engine: Engine) -> None:
+    """A file that was deleted, a folder that is not mounted: nothing snapshots it any more, and nobody is told."""
+    machine.run(engine, engine.plan_activity(ORDERS, "activate"))
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    path = machine.root / "components" / "sqlite" / "orders"
+    text = path.read_text()
+    path.unlink()
+    health, words = component(engine, ORDERS)
+    assert health is Health.GONE
+    assert f"active, but {path} is not there any more" in words
+    assert any(alarm.key == ORDERS for alarm in engine.overview().alarms)
+    assert engine.report().level is Level.WARNING
+    path.write_text(text)
+    machine.run(engine, engine.plan_activity(ORDERS, "deactivate"))
+    path.unlink()
+    assert component(engine, ORDERS) == (Health.GONE, "in the store, and no longer configured")
+    assert not any(alarm.key == ORDERS for alarm in engine.overview().alarms)
 
 
 def test_a_component_with_a_job_on_it_is_busy(machine: EngineFixture, engine: Engine) -> None:
