@@ -62,6 +62,10 @@ def run_recover(work: JobContext) -> Outcome:
     dead = work.board.folder(work.plan.params["job"])
     if dead.held:
         raise Stale(f"job {dead.id} or a child process of it still runs", "wait until it has ended")
+    if known := dead.record().last("recovered"):  # two apps that see it die each begin a recovery
+        return Outcome(
+            JobState.DONE, f"recovered by job {known['by']} already: {known['text']}", details={"recovered": dead.id}
+        )
     request = _readable(dead.request)
     texts: list[str] = []
     problems: list[str] = []

@@ -18,6 +18,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerD
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.types.mysql import swap
 from dysnomia_plugins.types.mysql.client import Client
+from dysnomia_plugins.types.mysql.server import Server
 from tests.plugins.conformance.bare import Bare, Notes, on_the_way, places, restore, stored_of, swapped, with_properties
 from tests.plugins.conformance.watching import seen_arguments
 from tests.plugins.mysql.bare import bare_component, seed
@@ -93,6 +94,21 @@ def test_an_account_at_its_limit_is_not_said_to_be_a_server_that_is_down(bare: B
     with pytest.raises(ServerDown, match=r"takes no more now .*max_queries_per_hour") as caught:
         bare.dump()
     assert "limit of the server or account" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["it's", 'in "quotes"', "back\\slash"])
+def test_events_of_a_database_with_a_quote_in_its_name_are_named(mariadb: MariadbServer, name: str) -> None:
+    """mariadb-dump asks for a database of another name: that was taken for one that has to be activated first."""
+    mariadb.sql(f"CREATE DATABASE `{name}`; CREATE EVENT `{name}`.e ON SCHEDULE EVERY 1 DAY DO SELECT 1")
+    client = Client(Server.from_properties(mariadb.properties), ProcessRunner())
+    try:
+        with (
+            pytest.raises(PluginError, match="cannot dump the events of a database whose name holds a quote"),
+            client.dumping(name, ["--events"]) as stream,
+        ):
+            stream.read()
+    finally:
+        mariadb.drop(name)
 
 
 # --- servers and programs that die -----------------------------------------------------------------------

@@ -125,6 +125,20 @@ def test_what_is_undone_or_put_right_by_the_next_job_needs_nobody(machine: Engin
         assert engine.recover() == ()
 
 
+def test_two_recoveries_of_one_job_say_the_same_of_it(machine: EngineFixture, engine: Engine) -> None:
+    """As two apps begin that are open on one store: the second finds nothing, and must not say so of the job."""
+    assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+    machine.insert(2)
+    job = machine.run(engine, engine.plan_restore(ORDERS, 1))
+    forget_the_end(machine.folder(job.id), "swapped")
+    engine = machine.engine()
+    first, second = (engine.submit(engine.plan_recover(job.id)).id for _ in range(2))
+    finished = machine.end(engine, first).message
+    assert "it was finished" in finished
+    assert machine.end(engine, second).message == f"recovered by job {first} already: {finished}"
+    assert engine.job(job.id).message == finished
+
+
 def test_a_job_cut_off_in_its_swap_is_urgent(machine: EngineFixture, engine: Engine) -> None:
     """Of some types accounts are locked then, and views and triggers missing."""
     assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE

@@ -179,6 +179,8 @@ def _quoted(value: str) -> str:
 
 _ERROR = re.compile(r"ERROR (\d+)(?: \(\w+\))?(?: at line \d+)?: (.*)")
 _GOT_ERROR = re.compile(r"Got error: (\d+): (.*)")
+_ESCAPED_NAME = re.compile(r"""Unknown database '.*\\['"\\].*'" when selecting the database""")
+"""mariadb-dump (10.11) asks for such a one by its name as a literal where the database has events."""
 _FULL = {1040, 1226}
 """Too many connections, or an account at one of its limits."""
 _DOWN = {1053, 2002, 2003, 2005, 2006, 2012, 2013, 2026, 4031}
@@ -202,6 +204,11 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
     if code in _KEPT_OUT:
         hint = f"it asks for {server.user!r}: see mysqlUsername and mysqlPassword"
         return WrongCredentials(f"the server at {server} refuses the login ({reason})", hint)
+    if code == 1049 and _ESCAPED_NAME.search(reason):
+        return PluginError(
+            f"{error.program} cannot dump the events of a database whose name holds a quote or a backslash",
+            "rename the database, or drop its events",
+        )
     if code == 1049:
         return PluginError(reason, "activate the component first")
     return ProcessFailed(error.program, error.status, f"{error.stderr}\n{reason}", error.hint)
