@@ -26,7 +26,8 @@ def test_which_types_only_refuse_to_put_back_is_told() -> None:
     case = "what is marked is put back exactly and undone"
     types = {column.name.partition(",")[0] for column in matrix.columns() if case in column.cases}
     refuse = {name for name in types if not getattr(Registry().get(name), "puts_back", False)}
-    (listed,) = re.findall(r"What cannot be put back one by one \((.*?)\)", page("matrix.md").read_text("utf-8"), re.DOTALL)
+    text = page("matrix.md").read_text("utf-8")
+    (listed,) = re.findall(r"What cannot be put back one by one \((.*?)\)", text, re.DOTALL)
     assert set(re.findall(r"`(.*?)`", listed)) == refuse
 
 
