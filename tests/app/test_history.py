@@ -110,6 +110,7 @@ async def test_where_a_filter_hides_everything_it_says_so() -> None:
         await run.press("slash", *"nope", "enter")
         said = " ".join(line[:34].strip("│ ") for line in run.text().splitlines())
         assert f"no line has nope: the filter hides all {count}" in said
+        assert "Enter goes into the rows, where / finds in them" in said, "who wanted a row is told where they are"
         await run.press("escape", "slash", "exclamation_mark", "e", "enter")
         assert len(screen.sections.shown) < count
 

@@ -21,6 +21,8 @@ CELL = 24
 """Cells of a column of rows before the first of them were read."""
 WORDED = 28
 """Cells of the list of sections from which numbers of rows are followed by the word: 3.8K alone could be bytes."""
+IN_ROWS = "Enter goes into the rows, where / finds in them"
+"""For whoever looks for a row among the names of the sections."""
 NONE_FOUND = "no row holds it; H looks for this key in all generations"
 TITLE = 32
 """Cells of a key or a text in a frame."""

@@ -66,7 +66,7 @@ def _narrow(times: Times, tight: bool) -> list[Column[Generation]]:
         Column("why", "why", 6, why, lambda g: why(g).plain),
         Column("size", "size", 4, lambda g: plain(size(content_size(g))), _content, "right", descending=True),
         Column("rows", "±rows", 7, net_rows, _net, "right", descending=True),
-        Column("state", "st", 6, lambda g: state(g, wide=False), lambda g: state(g, wide=False).plain, flex=1),
+        Column("state", "state", 6, lambda g: state(g, wide=False), lambda g: state(g, wide=False).plain, flex=1),
     ]
     return [column for column in shown if not tight or column.id not in ("id", "rows")]
 

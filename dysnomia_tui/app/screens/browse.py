@@ -74,6 +74,7 @@ class BrowseScreen(DysnomiaScreen):
                 head=False,
                 widget_id="sections",
                 empty="reading what is in it…",
+                hint=browse.IN_ROWS,
             )
             yield RowTable(widget_id="rows")
 

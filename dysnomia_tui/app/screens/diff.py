@@ -22,7 +22,7 @@ from dysnomia_tui.app.controllers.putting_back import put_marked_back, put_secti
 from dysnomia_tui.app.paged_rows import PagedRows
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles, whole_row
-from dysnomia_tui.app.present.browse import NONE_FOUND, history_of, history_of_text
+from dysnomia_tui.app.present.browse import IN_ROWS, NONE_FOUND, history_of, history_of_text
 from dysnomia_tui.app.present.text import escaped, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.scanning import Scanner, holds, is_change
@@ -96,6 +96,7 @@ class DiffScreen(DysnomiaScreen):
                     markable=True,
                     widget_id="sections",
                     empty=self._under_way,
+                    hint=IN_ROWS,
                 )
             with Vertical(id="right"):
                 yield Static(id="about")

@@ -74,6 +74,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         markable: bool = False,
         selectable: Callable[[T], bool] | None = None,
         empty: str = "",
+        hint: str = "",
         widget_id: str | None = None,
         classes: str | None = None,
     ) -> None:
@@ -86,6 +87,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             markable: whether items can be marked.
             selectable: on which items the cursor may rest; None means all.
             empty: what to show when there is nothing.
+            hint: what else to do where a filter hides everything.
         """
         super().__init__(id=widget_id, classes=classes)
         self._columns = tuple(columns)
@@ -94,6 +96,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._listing = Listing(key, words=words, selectable=selectable)
         self._has_head = head
         self._markable = markable
+        self._hint = f"; {hint}" if hint else ""
         self._anchor: Hashable | None = None
         self._into_waits = False
         self._is_growing = False
@@ -184,7 +187,8 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             count = len(self._listing.items)
             wanted = self._listing.filter
             hidden = f"every line has {wanted[1:]}" if wanted.startswith("!") else f"no line has {wanted}"
-            return Text(f"{visible(hidden)}: the filter hides all {count:,}, Esc takes it away", style="dim")
+            why = f"{visible(hidden)}: the filter hides all {count:,}, Esc takes it away{self._hint}"
+            return Text(why, style="dim")
         return self._empty
 
     def set_growing(self, growing: bool) -> None:

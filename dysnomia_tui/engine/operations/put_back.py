@@ -215,14 +215,15 @@ def _line(row: RowSeen, word: str, *, several: bool) -> str:
     name = f"{_named(row.row.section)} " if several else ""
     key = ",".join(row.row.key)
     if not row.row.key:
-        remark = {"+": " (live has none)", "-": " (live has it, and would not)"}.get(row.change, "")
+        remark = {"+": " (live has none)", "-": " (live has it: it would be deleted)"}.get(row.change, "")
         return f"{row.change} {_named(row.row.section)}: {row.text}{remark}"
     if word == "key" and row.change != "~":
-        return f"{row.change} {name}{key}: {row.text} (live has {'none' if row.change == '+' else 'it, and would not'})"
+        has = "none" if row.change == "+" else "it: it would be deleted"
+        return f"{row.change} {name}{key}: {row.text} (live has {has})"
     if row.change == "+":
         return f"+ {name}{row.text} (live has no {word} {key})"
     if row.change == "-":
-        return f"- {name}{row.text} (live has it, and would not)"
+        return f"- {name}{row.text} (live has it: it would be deleted)"
     return f"~ {name}{key}: {row.text}"
 
 

@@ -49,7 +49,7 @@ def test_each_row_is_as_the_generation_has_it_and_nothing_else_changes(lost: Eng
     assert lines(plan) == [
         "+ 2 | row 2 (live has no row 2)",
         "~ 4: text changed -> row 4",
-        "- 6 | row 6 (live has it, and would not)",
+        "- 6 | row 6 (live has it: it would be deleted)",
     ]
     assert held(lost) == {1: "row 1", 4: "changed", 5: "row 5", 6: "row 6"}, "a plan changes nothing"
     job = lost.run(engine, plan)
@@ -79,7 +79,7 @@ def test_an_undo_leaves_what_was_changed_since(lost: EngineFixture, engine: Engi
     job = lost.run(engine, engine.plan_put_back(ORDERS, 1, asked(2, 3)))
     lost.execute("UPDATE t SET text = 'paid since' WHERE id = 2")
     plan = engine.plan_undo(job.id)
-    assert lines(plan) == ["- 3 | row 3 (live has it, and would not)"]
+    assert lines(plan) == ["- 3 | row 3 (live has it: it would be deleted)"]
     assert plan.warnings == ("left as it is: 2 of table t was changed since, to 2 | paid since",)
     lost.run(engine, plan)
     assert held(lost) == {1: "row 1", 2: "paid since", 4: "changed", 5: "row 5", 6: "row 6"}
