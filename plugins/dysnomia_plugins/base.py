@@ -256,6 +256,12 @@ class StatePlugin(Plugin):
         The default yields all. Raises as ``raw_rows`` does."""
         return self.raw_rows(stored, section)
 
+    def read_next(self, stored: Stored, before: Stored, parts: Sequence[tuple[int, int]], size: int) -> None:
+        """``stored`` is read from now on, and ``before``, which was, no more: what was made of that to be read may be
+        made into what would be made of this. ``parts``: (offset, length) of what differs in their only artefact, and
+        ``size`` that of all of it in ``stored``. The default does nothing. Raises Corrupt, PluginError."""
+        return
+
     def sql_patch(self, old: Stored, new: Stored, changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
         """Yield SQL for the server's own client that turns the state ``old`` into exactly ``new``, in one transaction,
         and fails on any other state. ``changes``: what differs; ``title``: one line for a comment.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dysnomia_store.catalog.survey import all_generations, latest_generations
     from dysnomia_store.content.digest import Digested, DigestSink, SectionTarget
     from dysnomia_store.content.excerpt import Excerpt, unshared
+    from dysnomia_store.content.in_place import difference
     from dysnomia_store.content.index import Index, IndexWriter, decode, encode
     from dysnomia_store.content.index_diff import Pair, changed_between, changed_sections, is_schema
     from dysnomia_store.content.proofs import Proofs
@@ -46,6 +47,7 @@ _HOMES = {
     "is_schema": "dysnomia_store.content.index_diff",
     "latest_generations": "dysnomia_store.catalog.survey",
     "moment": "dysnomia_store.records.codec",
+    "difference": "dysnomia_store.content.in_place",
     "unshared": "dysnomia_store.content.excerpt",
 }
 """Where each name is defined. It is imported when it is first asked for: queries must start quickly."""
@@ -68,6 +70,7 @@ __all__ = [
     "changed_between",
     "changed_sections",
     "decode",
+    "difference",
     "encode",
     "identity",
     "is_schema",

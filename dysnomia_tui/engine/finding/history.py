@@ -1,23 +1,27 @@
 """The history of one row, line or section: what each generation makes of it, newest first.
 
-Of every generation the contents index is read; a section is read only where its digest was not met before. So what
-stays the same costs nothing, and one generation is open at a time.
+Of every generation the contents index is read; a section is read only where its digest was not met before, and then
+only the frames that it does not share with the same section of the generation after it, or, of a type whose rows are
+no lines, whole from a copy that is changed where it differs. Two or three generations are open at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from dysnomia_plugins.base import StatePlugin
 from dysnomia_plugins.errors import PluginError
+from dysnomia_store import Excerpt, StoredSnapshot, difference
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Form, Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.contents.contents import is_meant
 from dysnomia_tui.engine.diff.compare import Opened
-from dysnomia_tui.engine.diff.pairing import changed_cells
+from dysnomia_tui.engine.diff.pairing import Shape, changed_cells, sides_of
 from dysnomia_tui.engine.errors import Unknown
 from dysnomia_tui.engine.finding.asked import Cells, HistoryAsked
 from dysnomia_tui.engine.finding.opening import Known, content_of, opened, rows_of_key
@@ -42,8 +46,54 @@ Name = tuple[str, str]
 States = Mapping[Name, State]
 Read = dict[tuple[Name, Known], State | None]
 """What was found in sections, by what they hold: None where the row is not in it."""
+Rows = dict[Name, tuple[Section, State | None]]
+"""The sections that a row was looked for in, and what was found."""
 Say = Callable[[str], None]
 Tick = Callable[[int, int], None]
+
+
+@dataclass(eq=False)
+class Look:
+    """A generation that is open, and what was found in it."""
+
+    generation: Generation
+    side: Opened
+    opening: ExitStack
+    """Closes it."""
+    states: dict[Name, State] = field(default_factory=dict)
+    read: Read = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
+    was_read: bool = False
+    """Whether a section was read whole, for which a type may have made a copy."""
+
+
+class Kept(AbstractContextManager["Kept"]):
+    """The generations that are open: the one before, for what it shares with the next; and the last that was read."""
+
+    def __init__(self) -> None:
+        self.read: Look | None = None
+        self._open: list[Look] = []
+
+    def open(self, machine: Machine, generation: Generation, scratch: Path) -> Look:
+        """Raises StoreError, PluginError, OSError."""
+        with ExitStack() as opening:
+            look = Look(generation, opening.enter_context(opened(machine, generation, scratch)), opening.pop_all())
+        self._open.append(look)
+        return look
+
+    def keep(self, look: Look) -> None:
+        """Close all but this one, and the last that was read."""
+        self.read = look if look.was_read else self.read
+        self._close_all_but(look, self.read)
+
+    def __exit__(self, *_: object) -> None:
+        self._close_all_but()
+
+    def _close_all_but(self, *kept: Look | None) -> None:
+        for one in self._open:
+            if one not in kept:
+                one.opening.close()
+        self._open = [one for one in self._open if one in kept]
 
 
 @dataclass
@@ -64,21 +114,23 @@ class Follower:
         """A line for each change, newest first. Raises Unknown where no generation can be read."""
         generations = [one for one in reversed(self.machine.store.generations(self.key)) if one.id]
         whole = self.asked.row is None and not self.asked.section and self._names_a_section(generations)
-        known: Read = {}
-        newer: tuple[Generation, States] | None = None
-        for done, generation in enumerate(generations):
-            self.tick(done, len(generations))
-            try:
-                states, known = self._states(generation, known, whole=whole)
-            except PROBLEMS as error:
-                self.say(f"generation {generation.number} cannot be read, and is left out: {error}")
-                continue
-            if newer is not None:
-                yield from _changes(newer[0], newer[1], generation, states, whole=whole)
-            newer = generation, states
-        if newer is None:
-            raise Unknown(f"{self.key} has no generation that can be read", "make one with: dysnomia -o snapshot …")
-        yield from _changes(newer[0], newer[1], None, {}, whole=whole)
+        newer: Look | None = None
+        with Kept() as kept:
+            for done, generation in enumerate(generations):
+                self.tick(done, len(generations))
+                try:
+                    look = kept.open(self.machine, generation, self.scratch)
+                    self._look(look, newer, kept.read, whole=whole)
+                except PROBLEMS as error:
+                    self.say(f"generation {generation.number} cannot be read, and is left out: {error}")
+                    continue
+                if newer is not None:
+                    yield from _changes(newer.generation, newer.states, generation, look.states, whole=whole)
+                newer = look
+                kept.keep(look)
+            if newer is None:
+                raise Unknown(f"{self.key} has no generation that can be read", "make one with: dysnomia -o snapshot …")
+            yield from _changes(newer.generation, newer.states, None, {}, whole=whole)
         self.tick(len(generations), len(generations))
 
     def _names_a_section(self, generations: list[Generation]) -> bool:
@@ -92,25 +144,26 @@ class Follower:
                 continue  # it is said when it is read
         return False
 
-    def _states(self, generation: Generation, known: Read, *, whole: bool) -> tuple[dict[Name, State], Read]:
-        """What was there, and what was read of it. ``known``: of the generation before; what it has too is not read."""
-        states: dict[Name, State] = {}
-        read: Read = {}
-        with opened(self.machine, generation, self.scratch) as side:
-            for section in side.stored.sections():
-                if not is_meant(section, self.asked.text if whole else self.asked.section):
-                    continue
-                name = section.kind, section.name
-                if whole:
-                    states[name] = _of_section(section)
-                    continue
-                if not self._may_hold(section):
-                    continue
-                content = name, content_of(generation, section)
-                state = read[content] = known[content] if content in known else self._row(side, section)
-                if state is not None:
-                    states[name] = State(section.columns, state.cells)
-        return states, read
+    def _look(self, look: Look, newer: Look | None, last: Look | None, *, whole: bool) -> None:
+        """Fill in what was there. What the newer generation has too is not read. ``last``: of which something was."""
+        for section in look.side.stored.sections():
+            if not is_meant(section, self.asked.text if whole else self.asked.section):
+                continue
+            name = section.kind, section.name
+            if whole:
+                look.states[name] = _of_section(section)
+                continue
+            if not self._may_hold(section):
+                continue
+            content = name, content_of(look.generation, section)
+            if newer is not None and content in newer.read:
+                state = newer.read[content]
+            else:
+                state = self._row(look, section, newer, last)
+            look.read[content] = state
+            look.rows[name] = section, state
+            if state is not None:
+                look.states[name] = State(section.columns, state.cells)
 
     def _may_hold(self, section: Section) -> bool:
         """Whether a row is looked for in it at all: of a hundred thousand files nothing is kept in mind."""
@@ -123,8 +176,9 @@ class Follower:
             self._said.add(words)
             self.say(words)
 
-    def _row(self, side: Opened, section: Section) -> State | None:
+    def _row(self, look: Look, section: Section, newer: Look | None, last: Look | None) -> State | None:
         """The row that is followed, as it stands in a section."""
+        side = look.side
         if section.form is Form.ROWS and section.key:
             key = self.asked.key_in(section)
             if key is None:
@@ -134,17 +188,78 @@ class Follower:
                         " give these values with commas between them"
                     )
                 return None
-            for raw in rows_of_key(side, section, key):
-                row = side.reader.parse_row(section, raw)
-                if row.key == key:
-                    return State(section.columns, tuple(map(_cut, row.cells)))
-            return None
+            differing = None if newer is None else _beside(look, section, newer)
+            if differing is not None:
+                with suppress(PluginError, StoreError):  # its rows are not lines after all: it is read whole
+                    return _row_of_difference(differing, key)
+            if last is not None and not look.was_read:
+                _hand_on(look, last)
+            look.was_read = True
+            return _row_of_key(side, section, key)
         for batch in side.reader.raw_rows(side.stored, section):
             for raw in batch:
                 cells = side.reader.parse_row(section, raw).cells
                 if self.asked.is_line(cells):
                     return State(section.columns, tuple(map(_cut, cells)))
         return None
+
+
+def _row_of_key(side: Opened, section: Section, key: tuple[str, ...]) -> State | None:
+    for raw in rows_of_key(side, section, key):
+        row = side.reader.parse_row(section, raw)
+        if row.key == key:
+            return State(section.columns, tuple(map(_cut, row.cells)))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """A section of two generations, each without what the other shares with it, and the row in the newer one."""
+
+    older: tuple[Opened, Section]
+    newer: tuple[Opened, Section]
+    state: State | None
+
+
+def _beside(look: Look, section: Section, newer: Look) -> Differing | None:
+    """What the section does not share with that of the newer generation; None where there is no leaving anything out.
+
+    Raises StoreError, OSError."""
+    if (section.kind, section.name) not in newer.rows:
+        return None
+    other, state = newer.rows[section.kind, section.name]
+    alike = (other.columns, other.key, other.form) == (section.columns, section.key, section.form)
+    if not (alike and other.attributes.get("encoding") == section.attributes.get("encoding")):
+        return None
+    before, after = (section, look.side.stored, look.side.reader), (other, newer.side.stored, newer.side.reader)
+    sides = sides_of((before[2], before[1], section), (after[2], after[1], other), Shape.of(section, other))
+    if not isinstance(sides[0].stored, Excerpt):
+        return None
+    return Differing(
+        (Opened(sides[0].reader, sides[0].stored), section), (Opened(sides[1].reader, sides[1].stored), other), state
+    )
+
+
+def _row_of_difference(differing: Differing, key: tuple[str, ...]) -> State | None:
+    """The row in the older section. Where neither holds it in what the other lacks, it stands in what they share, or
+    nowhere: then it is what it is in the newer one."""
+    row = _row_of_key(*differing.older, key)
+    if row is not None or differing.state is None:
+        return row
+    return None if _row_of_key(*differing.newer, key) is not None else differing.state
+
+
+def _hand_on(look: Look, last: Look) -> None:
+    """What a type made of the last generation to read it becomes what it needs for this one, where it makes anything.
+
+    Raises StoreError, PluginError, OSError."""
+    old, new, reader = last.side.stored, look.side.stored, look.side.reader
+    if last.side.reader is not reader or not isinstance(reader, StatePlugin):
+        return
+    if isinstance(old, StoredSnapshot) and isinstance(new, StoredSnapshot):
+        differs = difference(old, new)
+        if differs is not None:
+            reader.read_next(new, old, differs.parts, differs.size)
 
 
 def _of_section(section: Section) -> State:

@@ -12,10 +12,11 @@ from dysnomia_plugins.base import Row, Stored
 from dysnomia_plugins.toolkit.process import NeverCancelled
 from dysnomia_plugins.types.sqlite import by_key
 from dysnomia_plugins.types.sqlite.cells import decode_row, show_cell
-from dysnomia_plugins.types.sqlite.load import write_out
+from dysnomia_plugins.types.sqlite.load import rewrite, write_out
 from dysnomia_plugins.types.sqlite.reader import Reader, find_table
 from dysnomia_store.model import Form, Section
 
+NAME = "copy.sqlite"
 LINES = 512
 """Lines of a schema in a batch."""
 
@@ -35,12 +36,24 @@ class Extracts:
         if folder is None:
             folder = tempfile.TemporaryDirectory(prefix="dysnomia-sqlite-", ignore_cleanup_errors=True)
             try:
-                write_out(stored, Path(folder.name) / "copy.sqlite", NeverCancelled())
+                write_out(stored, Path(folder.name) / NAME, NeverCancelled())
             except BaseException:
                 folder.cleanup()
                 raise
             self._made[stored] = folder
-        return Path(folder.name) / "copy.sqlite"
+        return Path(folder.name) / NAME
+
+    def change(self, stored: Stored, before: Stored, parts: Sequence[tuple[int, int]], size: int) -> None:
+        """Make the copy of ``before`` that of ``stored``; where there is none, nothing. Raises as ``path``."""
+        folder = self._made.pop(before, None)
+        if folder is None or stored in self._made:
+            return
+        try:
+            rewrite(stored, Path(folder.name) / NAME, parts, size)
+        except BaseException:
+            folder.cleanup()
+            raise
+        self._made[stored] = folder
 
 
 def raw_rows(extracts: Extracts, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:

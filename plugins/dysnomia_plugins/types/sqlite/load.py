@@ -31,6 +31,22 @@ def write_out(stored: Stored, path: Path, cancel: CancelToken, progress: Progres
         write_into(stored, descriptor, path, cancel, progress)
 
 
+def rewrite(stored: Stored, path: Path, parts: Sequence[tuple[int, int]], size: int) -> None:
+    """Make the file ``path``, a page copy in a folder of ours that differs in these parts, the page copy ``stored``.
+
+    Raises PluginError, and what the store raises."""
+    (artefact,) = stored.artefacts()
+    with Folder.at(str(path.parent)) as folder, folder.file(path.name, os.O_WRONLY) as descriptor:
+        for offset, length in parts:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            with stored.open_range(artefact, offset, length) as content:
+                while chunk := content.read(CHUNK):
+                    with _writing(path):
+                        write_all(descriptor, chunk)
+        with _writing(path):
+            os.ftruncate(descriptor, size)
+
+
 def write_into(
     stored: Stored, descriptor: int, path: Path, cancel: CancelToken, progress: Progress | None = None
 ) -> None:

@@ -289,6 +289,9 @@ class SqliteDatabase(StatePlugin):
 
         return sqlite_contents.rows_of_key(self._extracts, stored, section, key)
 
+    def read_next(self, stored: Stored, before: Stored, parts: Sequence[tuple[int, int]], size: int) -> None:
+        self._extracts.change(stored, before, parts, size)
+
     def sql_patch(self, old: Stored, new: Stored, changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
         from dysnomia_plugins.types.sqlite.patch import sql_patch
         from dysnomia_plugins.types.sqlite.reader import Reader
