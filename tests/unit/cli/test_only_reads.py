@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_store.catalog.cache import VERSION
 from dysnomia_tui.engine.errors import Exit
 from tests.plugins.other_user import needs_root, other_user
 from tests.thorough import seldom
@@ -19,6 +20,7 @@ from tests.unit.store.frames import flip, lines, pool_of
 from tests.unit.store.shop import SMALL, Shop
 
 Tree = dict[str, tuple[int, int, int, int]]
+INDEX = f"index-{VERSION}.db"
 LOOKS = (
     ("dysnomia-tui", "status"), ("dysnomia-tui", "status", "--json"), ("dysnomia-tui", "timeline"),
     ("dysnomia-tui", "timeline", "--verified"), ("dysnomia-tui", "jobs"),
@@ -131,30 +133,30 @@ def test_a_look_as_root_writes_nothing_into_another_users_store(
 
 
 @needs_root
-@pytest.mark.parametrize("link", ["cache", "cache/index-3.db"])
+@pytest.mark.parametrize("link", ["cache", f"cache/{INDEX}"])
 def test_a_look_as_root_is_led_by_no_link_of_another_user(
     theirs: Ledger, link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = theirs.settings.statedir
     roots = tmp_path / "roots"
     roots.mkdir()
-    with closing(sqlite3.connect(roots / "index-3.db")) as db:
+    with closing(sqlite3.connect(roots / INDEX)) as db:
         db.execute("CREATE TABLE accounts (name TEXT)")
         db.commit()
-    index = state / "cache" / "index-3.db"
+    index = state / "cache" / INDEX
     index.unlink(missing_ok=True)
     if link == "cache":
         index.parent.rmdir()
         index.parent.symlink_to(roots)
     else:
-        index.symlink_to(roots / "index-3.db")
+        index.symlink_to(roots / INDEX)
     with other_user() as user:
         user.own(state, *state.rglob("*"))
         before = tree(roots)
         assert call(monkeypatch, "dysnomia-snapshots", "--query-all", "--json") == 0
         assert len(json.loads(capsys.readouterr().out)) == 9
         assert changed(before, tree(roots)) == set()
-    assert os.listdir(roots) == ["index-3.db"]
+    assert os.listdir(roots) == [INDEX]
 
 
 @pytest.mark.parametrize("config_text", seldom(["read_only = true\n", ""], ""))
