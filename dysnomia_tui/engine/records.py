@@ -358,7 +358,7 @@ class JobView:
     def to_recover(self) -> bool:
         """Whether something of it may be left that nobody has put right: it died, or could not clean up."""
         died = self.state is JobState.INTERRUPTED and "recovered" not in self.details
-        return died or bool(self.details.get("left"))
+        return died or bool(self.details.get("uncleared"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,7 +273,7 @@ class _Worker:
             self.record.step("result", **event)
         except OSError:  # longer than what was set aside, on a full disk
             event["details"] = {
-                name: event["details"][name] for name in ("guard", "undoable", "left") if name in event["details"]
+                name: event["details"][name] for name in ("guard", "undoable", "uncleared") if name in event["details"]
             }
             self.record.step("result", **event)
         self.work.log.write("result", **event)

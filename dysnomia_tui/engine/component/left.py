@@ -85,6 +85,6 @@ def left_over(lefts: Sequence[UnfinishedJob]) -> tuple[Mapping[str, bool], str]:
         return {}, ""
     by = "by the next job on the component"
     if any(map(in_its_swap, lefts)):
-        return {"left": True}, f"; it was cut off in its swap, which is finished or taken back {by}"
+        return {"uncleared": True}, f"; it was cut off in its swap, which is finished or taken back {by}"
     swapped = any(step_of(left, "swapped") is not None for left in lefts)
-    return {"left": True}, "" if swapped else f"; what it had begun is removed {by}"
+    return {"uncleared": True}, "" if swapped else f"; what it had begun is removed {by}"

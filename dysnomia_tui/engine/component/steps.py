@@ -47,7 +47,7 @@ class Details(TypedDict, total=False):
     stays: str
     copy: str
     undoable: bool
-    left: bool
+    uncleared: bool
     put: Count
     rows_left: list[str]
     bytes: Count

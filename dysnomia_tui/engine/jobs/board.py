@@ -304,12 +304,12 @@ def _snapshots_of(plan: Plan) -> Iterator[tuple[ComponentKey, str]]:
 def _needs_a_word(record: FileJournal) -> bool:
     """Whether a job's record lacks the end of what the job left: of one that died, or failed and could not clean up."""
     result = record.last("result")
-    return record.last("recovered") is None and (result is None or bool(result.get("details", {}).get("left")))
+    return record.last("recovered") is None and (result is None or bool(result.get("details", {}).get("uncleared")))
 
 
 def _needs_someone(view: JobView) -> bool:
     """Whether there is an alarm of a job: it does not end with the jobs that come after it."""
-    left = any(view.details.get(name) for name in ("half", "aside", "left", "stays", "unreadable"))
+    left = any(view.details.get(name) for name in ("half", "aside", "uncleared", "stays", "unreadable"))
     return left or (view.state is JobState.INTERRUPTED and "recovered" not in view.details)
 
 

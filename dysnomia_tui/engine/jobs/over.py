@@ -75,7 +75,7 @@ def is_final(view: JobView) -> bool:
     that did not come to its end is shown by its journals too."""
     finished = view.state.ended and (view.state is not JobState.INTERRUPTED or "recovered" in view.details)
     swapped = view.state is JobState.DONE or view.kind not in (Kind.RESTORE.value, Kind.UNDO.value)
-    left = {"unreadable", "half", "left"} & view.details.keys() or view.details.get("stays")
+    left = {"unreadable", "half", "uncleared"} & view.details.keys() or view.details.get("stays")
     return bool(finished and swapped and not left)
 
 

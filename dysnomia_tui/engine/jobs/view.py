@@ -194,7 +194,7 @@ def _ended(
         undoable = bool(details.get("undoable")) and undone is None
         return replace(view, message=message, details=details, undoable=undoable)
     details = {**result.get("details", {}), "exit": result["exit"], "hint": result.get("hint", "")}
-    if recovered and details.pop("left", False):
+    if recovered and details.pop("uncleared", False):
         details.pop("aside", None)  # a generation by now
         details["recovered"] = dict(recovered)
     undoable = bool(details.get("undoable")) and undone is None and view.kind in UNDOABLE

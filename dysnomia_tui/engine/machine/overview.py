@@ -264,7 +264,7 @@ def _alarms_of(job: JobView) -> Iterator[Alarm]:
         )  # fmt: skip
     elif job.state is JobState.INTERRUPTED and "recovered" not in job.details:
         yield Alarm(f"job {job.id} was interrupted: {job.title}", key)
-    elif job.details.get("left") and not job.details.get("aside"):
+    elif job.details.get("uncleared") and not job.details.get("aside"):
         yield Alarm(
             f"job {job.id} could not remove what it had begun: {job.title}; the next job on the component does it,"
             " once its server answers", key

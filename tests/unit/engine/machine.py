@@ -115,6 +115,7 @@ class EngineFixture:
 
 def forget_the_end(folder: JobFolder, last: str = "") -> None:
     """As if the worker had died before it wrote its result; right after its journal's step ``last``, where given."""
+    wait_until(lambda: not folder.held)  # its end is told before its process is gone, which may write still
     (folder.path.parent / "floor").unlink(missing_ok=True)
     for name in ("record", *(("journal.0",) if last else ())):
         entries = [(step, data) for step, data in FileJournal(folder.path / name).steps() if step != "result"]
