@@ -29,6 +29,9 @@ from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.records import Change, HistoryLine, RowChange
 
 PROBLEMS = (StoreError, PluginError, OSError)
+WORTH = 8
+"""What is not shared is read to its end, and a section only up to the row, half of it on the average: so it is looked
+for in what is not shared where that is this part of both sections, or less."""
 MOST_CELL = 16 << 10
 """Characters of a cell that are kept; of a longer one also its digest, so that any change of it is seen."""
 
@@ -233,7 +236,7 @@ def _beside(look: Look, section: Section, newer: Look) -> Differing | None:
         return None
     before, after = (section, look.side.stored, look.side.reader), (other, newer.side.stored, newer.side.reader)
     sides = sides_of((before[2], before[1], section), (after[2], after[1], other), Shape.of(section, other))
-    if not isinstance(sides[0].stored, Excerpt):
+    if not isinstance(sides[0].stored, Excerpt) or sum(one.size for one in sides) * WORTH > section.size + other.size:
         return None
     return Differing(
         (Opened(sides[0].reader, sides[0].stored), section), (Opened(sides[1].reader, sides[1].stored), other), state

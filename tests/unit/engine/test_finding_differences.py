@@ -79,7 +79,8 @@ def altered(rows: dict[int, str], draw: random.Random) -> dict[int, str]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_row_is_what_the_older_generation_has(tmp_path: Path, seed: int) -> None:
+def test_a_row_is_what_the_older_generation_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    monkeypatch.setattr(history, "WORTH", 1)
     draw, reader, shop = random.Random(seed), Keyed(), Shop(tmp_path, cutting=SMALL)
     now = {key: draw.randbytes(20).hex() for key in range(4000)}
     before = altered(now, draw)
@@ -107,6 +108,15 @@ def test_little_is_read_where_little_differs(tmp_path: Path) -> None:
     assert differing is not None
     assert history._row_of_difference(differing, ("1",)) == state_of(now, 1)
     assert reader.read < sum(map(len, now.values())) / 10
+
+
+def test_where_much_differs_the_section_is_read_up_to_the_row(tmp_path: Path) -> None:
+    reader, shop = Keyed(), Shop(tmp_path, cutting=SMALL)
+    now = {key: os.urandom(20).hex() for key in range(8000)}
+    newer, new_section = look_of(shop, reader, now)
+    older, section = look_of(shop, reader, now | {key: os.urandom(20).hex() for key in range(2000, 8000)})
+    newer.rows[section.kind, section.name] = new_section, state_of(now, 1)
+    assert history._beside(older, section, newer) is None
 
 
 def test_nothing_is_left_out_of_sections_that_are_not_laid_out_alike(tmp_path: Path) -> None:
