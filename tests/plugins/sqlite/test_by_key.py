@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dysnomia_plugins.types.sqlite.by_key import rows_of_key
@@ -33,6 +33,8 @@ TABLES = (
 
 @pytest.mark.parametrize("table", TABLES)
 @settings(max_examples=25)
+@example(keys=[-(1 << 63)])
+@example(keys=[(1 << 63) - 1])
 @given(keys=st.lists(KEYS, max_size=6))
 def test_each_row_is_found_by_the_key_it_shows(
     table: str, keys: list[object], tmp_path_factory: pytest.TempPathFactory

@@ -26,6 +26,8 @@ def rows_of_key(reader: Reader, table: Table, key: Sequence[str]) -> Iterator[li
     values: list[str | int | float] = []
     for name, cell in zip(table.key, key, strict=True):
         values_of_cell = candidates(cell)
+        if table.key_is_rowid:  # beside the float that equals it, SQLite 3.40 does not find the smallest integer
+            values_of_cell = [one for one in values_of_cell if isinstance(one, int)] or values_of_cell
         column = table.ordered if table.key_is_rowid else f"+{quoted(name)}"
         tests.append(f"{column} IN ({', '.join('?' * len(values_of_cell))})")
         values.extend(values_of_cell)
