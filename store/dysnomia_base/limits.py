@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
+
+
+def at_file(error: OSError) -> str:
+    """``FILE: `` where it is known at which file it went wrong, else ``""``."""
+    return f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
 
 
 def reason(error: OSError) -> str:

@@ -5,13 +5,12 @@ Nothing that goes wrong with telling changes what the command does, or its exit 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dysnomia_base.errors import DysnomiaError
-from dysnomia_base.limits import reason
+from dysnomia_base.limits import at_file, reason
 from dysnomia_base.records import dataclass, field
 from dysnomia_tui.cli.shared.output import say
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -63,17 +62,10 @@ def heard(settings: Settings, task: str, *, scheduled: bool, about: str = "") ->
         yield hearing
     except (DysnomiaError, OSError) as error:
         hearing.status = Exit.FAILED
-        hearing.failures[about] = _words(error)
+        hearing.failures[about] = f"{at_file(error)}{reason(error)}" if isinstance(error, OSError) else str(error)
         _tell(engine, task, hearing)
         raise
     _tell(engine, task, hearing)
-
-
-def _words(error: DysnomiaError | OSError) -> str:
-    if not isinstance(error, OSError):
-        return str(error)
-    where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
-    return f"{where}: {reason(error)}" if where else reason(error)
 
 
 def _tell(engine: Engine, task: str, heard: Heard) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dysnomia_base.exit_codes import of_os_error
-from dysnomia_base.limits import reason
+from dysnomia_base.limits import at_file, reason
 from dysnomia_tui.cli.shared.getopt import as_getopt
 from dysnomia_tui.cli.shared.output import OUTPUT, say, write_json
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -231,7 +231,7 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
         as_json = _flushed() and as_json
         return failed(exit_of(error), str(error))
     except OSError as error:
-        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        where = at_file(error)
         if not _flushed() or error.filename == OUTPUT:
             where = where or f"{OUTPUT}: "
             as_json = False

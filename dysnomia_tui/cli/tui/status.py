@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from dysnomia_base.clock import utc_now
 from dysnomia_base.durations import age
 from dysnomia_base.gc_pause import gc_paused
-from dysnomia_base.limits import reason
+from dysnomia_base.limits import at_file, reason
 from dysnomia_base.plurals import plural
 from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, put_out, say, size, visible, write_json, write_lines
@@ -60,8 +59,7 @@ def status(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-        failure = NotKnown(f"{where}{reason(error)}")
+        failure = NotKnown(f"{at_file(error)}{reason(error)}")
     except (EngineError, StoreError, SettingsError) as error:
         failure = NotKnown(error.message, error.hint)
     if report is None:

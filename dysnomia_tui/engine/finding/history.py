@@ -21,7 +21,7 @@ from dysnomia_store.model import Form, Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.contents.contents import is_meant
 from dysnomia_tui.engine.diff.compare import Opened
-from dysnomia_tui.engine.diff.pairing import Shape, changed_cells, sides_of
+from dysnomia_tui.engine.diff.pairing import Shape, Side, changed_cells, sides_of
 from dysnomia_tui.engine.errors import Unknown
 from dysnomia_tui.engine.finding.asked import Cells, HistoryAsked
 from dysnomia_tui.engine.finding.opening import Known, content_of, opened, rows_of_key
@@ -79,8 +79,8 @@ class Kept(AbstractContextManager["Kept"]):
 
     def open(self, machine: Machine, generation: Generation, scratch: Path) -> Look:
         """Raises StoreError, PluginError, OSError."""
-        with ExitStack() as opening:
-            look = Look(generation, opening.enter_context(opened(machine, generation, scratch)), opening.pop_all())
+        opening = ExitStack()
+        look = Look(generation, opening.enter_context(opened(machine, generation, scratch)), opening)
         self._open.append(look)
         return look
 
@@ -191,10 +191,10 @@ class Follower:
                         " give these values with commas between them"
                     )
                 return None
-            differing = None if newer is None else _beside(look, section, newer)
-            if differing is not None:
+            sides = None if newer is None else _beside(look, section, newer)
+            if newer is not None and sides is not None:
                 with suppress(PluginError, StoreError):  # its rows are not lines after all: it is read whole
-                    return _row_of_difference(differing, key)
+                    return _row_of_difference(*sides, newer.rows[section.kind, section.name][1], key)
             if last is not None and not look.was_read:
                 _hand_on(look, last)
             look.was_read = True
@@ -215,41 +215,30 @@ def _row_of_key(side: Opened, section: Section, key: tuple[str, ...]) -> State |
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Differing:
-    """A section of two generations, each without what the other shares with it, and the row in the newer one."""
-
-    older: tuple[Opened, Section]
-    newer: tuple[Opened, Section]
-    state: State | None
-
-
-def _beside(look: Look, section: Section, newer: Look) -> Differing | None:
-    """What the section does not share with that of the newer generation; None where there is no leaving anything out.
-
-    Raises StoreError, OSError."""
+def _beside(look: Look, section: Section, newer: Look) -> tuple[Side, Side] | None:
+    """The section and that of the newer generation, each without what the other shares with it; None where there is no
+    leaving anything out. Raises StoreError, OSError."""
     if (section.kind, section.name) not in newer.rows:
         return None
-    other, state = newer.rows[section.kind, section.name]
-    alike = (other.columns, other.key, other.form) == (section.columns, section.key, section.form)
-    if not (alike and other.attributes.get("encoding") == section.attributes.get("encoding")):
+    other, _ = newer.rows[section.kind, section.name]
+    if other.key != section.key or other.attributes.get("encoding") != section.attributes.get("encoding"):
         return None
-    before, after = (section, look.side.stored, look.side.reader), (other, newer.side.stored, newer.side.reader)
-    sides = sides_of((before[2], before[1], section), (after[2], after[1], other), Shape.of(section, other))
+    side, beside = look.side, newer.side
+    sides = sides_of(
+        (side.reader, side.stored, section), (beside.reader, beside.stored, other), Shape.of(section, other)
+    )
     if not isinstance(sides[0].stored, Excerpt) or sum(one.size for one in sides) * WORTH > section.size + other.size:
         return None
-    return Differing(
-        (Opened(sides[0].reader, sides[0].stored), section), (Opened(sides[1].reader, sides[1].stored), other), state
-    )
+    return sides
 
 
-def _row_of_difference(differing: Differing, key: tuple[str, ...]) -> State | None:
-    """The row in the older section. Where neither holds it in what the other lacks, it stands in what they share, or
-    nowhere: then it is what it is in the newer one."""
-    row = _row_of_key(*differing.older, key)
-    if row is not None or differing.state is None:
+def _row_of_difference(older: Side, newer: Side, state: State | None, key: tuple[str, ...]) -> State | None:
+    """The row in the older section, which is in this ``state`` in the newer. Where neither holds it in what the other
+    lacks, it stands in what they share, or nowhere: then it is what it is in the newer one."""
+    row = _row_of_key(Opened(older.reader, older.stored), older.section, key)
+    if row is not None or state is None:
         return row
-    return None if _row_of_key(*differing.newer, key) is not None else differing.state
+    return None if _row_of_key(Opened(newer.reader, newer.stored), newer.section, key) is not None else state
 
 
 def _hand_on(look: Look, last: Look) -> None:

@@ -309,8 +309,7 @@ def _needs_a_word(record: FileJournal) -> bool:
 
 def _needs_someone(view: JobView) -> bool:
     """Whether there is an alarm of a job: it does not end with the jobs that come after it."""
-    left = any(view.details.get(name) for name in ("half", "aside", "uncleared", "stays", "unreadable"))
-    return left or (view.state is JobState.INTERRUPTED and "recovered" not in view.details)
+    return view.to_recover or any(view.details.get(name) for name in ("half", "aside", "stays", "unreadable"))
 
 
 def is_over(folder: JobFolder) -> bool:

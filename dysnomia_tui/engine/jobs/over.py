@@ -73,9 +73,9 @@ def stamp(jobs: Path, number: int) -> Stamp:
 def is_final(view: JobView) -> bool:
     """Whether a job will be shown as it is now for as long as the files of its ``stamp`` stay as they are. A restore
     that did not come to its end is shown by its journals too."""
-    finished = view.state.ended and (view.state is not JobState.INTERRUPTED or "recovered" in view.details)
+    finished = view.state.ended and not view.to_recover
     swapped = view.state is JobState.DONE or view.kind not in (Kind.RESTORE.value, Kind.UNDO.value)
-    left = {"unreadable", "half", "uncleared"} & view.details.keys() or view.details.get("stays")
+    left = {"unreadable", "half"} & view.details.keys() or view.details.get("stays")
     return bool(finished and swapped and not left)
 
 

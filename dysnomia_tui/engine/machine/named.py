@@ -15,6 +15,8 @@ NO_PATTERN = "no component has that name, and only NAME/* and */* are patterns, 
 
 def names_nothing(settings: Settings, inventory: Inventory, stored: Collection[ComponentKey]) -> tuple[str, ...]:
     """The heads of those tables. ``stored``: what is in the store, configured or not."""
+    if not (settings.components or settings.compression_by_container):
+        return ()  # looks are many, and so may components be
     keys = {*inventory.components, *stored}
     containers = {*inventory.containers, *(key.container for key in keys)}
     known = {"*/*", *map(str, keys), *(f"{name}/*" for name in containers)}

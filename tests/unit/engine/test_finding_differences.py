@@ -95,7 +95,7 @@ def test_a_row_is_what_the_older_generation_has(tmp_path: Path, monkeypatch: pyt
         newer.rows[name] = new_section, state_of(now, key)
         differing = history._beside(older, section, newer)
         assert differing is not None
-        assert history._row_of_difference(differing, (str(key),)) == state_of(before, key)
+        assert history._row_of_difference(*differing, state_of(now, key), (str(key),)) == state_of(before, key)
 
 
 def test_little_is_read_where_little_differs(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_little_is_read_where_little_differs(tmp_path: Path) -> None:
     newer.rows[section.kind, section.name] = new_section, state_of(now, 1)
     differing = history._beside(older, section, newer)
     assert differing is not None
-    assert history._row_of_difference(differing, ("1",)) == state_of(now, 1)
+    assert history._row_of_difference(*differing, state_of(now, 1), ("1",)) == state_of(now, 1)
     assert reader.read < sum(map(len, now.values())) / 10
 
 

@@ -18,14 +18,14 @@ from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, Tool
 from dysnomia_plugins.interface.context import Argv
 from dysnomia_plugins.toolkit.containers.engine import Reference
 
+if TYPE_CHECKING:
+    from dysnomia_plugins.interface.options import ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
+
 _GUARD = (
     'exec 3<&0; "$@" </dev/null 3<&- & program=$!;'
     " { read -r line; kill -9 $program; } <&3 >/dev/null 2>&1 & watch=$!; exec 3<&-;"
     " wait $program; status=$?; kill $watch 2>/dev/null; wait $watch 2>/dev/null; exit $status"
 )
-
-if TYPE_CHECKING:
-    from dysnomia_plugins.interface.options import ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
 """Runs its arguments, and ends them when its standard input ends. It leaves after all of its children: an orphan goes
 to the container's first process, and PostgreSQL takes one that was killed for a crash of its own, and ends all
 sessions."""
