@@ -20,6 +20,7 @@ from dysnomia_tui.engine.translate import translated
 
 if TYPE_CHECKING:
     from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.jobs.folder import JobFolder
     from dysnomia_tui.engine.jobs.spawn import Forked
     from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.plans.plan import Plan
@@ -125,10 +126,7 @@ class JobControl:
         with translated():
             folder.ask_cancel(who(os.environ))
         with suppress(OSError, Unreadable):  # it is asked all the same; the job says itself how it ended
-            entry = audit.entry_of(
-                folder.id, folder.plan(), audit.CANCEL_ASKED, who=who(os.environ), why="", host=host_name()
-            )
-            audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
+            self._write_down(folder, audit.CANCEL_ASKED)
 
     def forget(self, job_id: str) -> str:
         """Take a job off the list of those that can be undone: what it set aside, and could not make a generation, is
@@ -139,14 +137,18 @@ class JobControl:
             raise Unknown(f"job {job_id} keeps nothing aside", "the generations that it made are the store's")
         if self.read_only:
             raise ReadOnly(f"job {job_id} stays as it is: {self.read_only}", "changes are refused here")
-        folder, caller = self._board.folder(job_id), who(os.environ)
+        folder = self._board.folder(job_id)
         with translated():
-            folder.record().step("undone", by=f"{audit.FORGOTTEN} by {caller}")
-            entry = audit.entry_of(
-                folder.id, folder.plan(), audit.FORGOTTEN, who=caller, why="", host=host_name(), message=aside
-            )
-            audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
+            folder.record().step("undone", by=f"{audit.FORGOTTEN} by {who(os.environ)}")
+            self._write_down(folder, audit.FORGOTTEN, aside)
         return aside
+
+    def _write_down(self, folder: JobFolder, event: str, message: str = "") -> None:
+        """In the audit: what this user asked of a job. Raises OSError, Unreadable."""
+        entry = audit.entry_of(
+            folder.id, folder.plan(), event, who=who(os.environ), why="", host=host_name(), message=message
+        )
+        audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
 
     def recover(self) -> Sequence[JobView]:
         """Submit the recovery of jobs that died or could not clean up; does nothing where this user may not write."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from dysnomia_base.exit_codes import of_os_error
 from dysnomia_base.limits import reason
@@ -62,6 +63,12 @@ def words_of(error: Exception) -> tuple[str, str]:
 def os_error_words(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
     return f"{reason(error)}{where}"
+
+
+def as_reply(error: Exception, clean: Callable[[str], str]) -> Mapping[str, Any]:
+    """An error as a child process that was asked answers with it; ``clean`` takes secrets out of its words."""
+    message, hint = map(clean, words_of(error))
+    return {"error": message, "hint": hint, "exit": int(exit_of(error))}
 
 
 def as_engine_error(error: Exception) -> EngineError:

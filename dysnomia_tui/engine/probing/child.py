@@ -35,7 +35,7 @@ from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.settings_json import settings_from_json
 from dysnomia_tui.engine.redact import Redactor, secrets_of
-from dysnomia_tui.engine.translate import exit_of, words_of
+from dysnomia_tui.engine.translate import as_reply, words_of
 
 UNNAMED = "?"
 """The component of a server of which nothing may be seen."""
@@ -94,8 +94,7 @@ def main() -> int:
                 answer = _preflight(machine, plugin, component, runner, question)
         reply: Mapping[str, Any] = {"answer": answer}
     except (PluginError, StoreError, EngineError, OSError) as error:
-        message, hint = map(redactor.text, words_of(error))
-        reply = {"error": message, "hint": hint, "exit": int(exit_of(error))}
+        reply = as_reply(error, redactor.text)
     sys.stdout.write(json.dumps(reply))
     sys.stdout.flush()
     return 0

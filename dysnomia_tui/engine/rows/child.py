@@ -25,7 +25,7 @@ from dysnomia_tui.engine.machine.settings_json import settings_from_json
 from dysnomia_tui.engine.probing.child import plan_context
 from dysnomia_tui.engine.redact import Redactor, secrets_of
 from dysnomia_tui.engine.rows.look import look
-from dysnomia_tui.engine.translate import exit_of, words_of
+from dysnomia_tui.engine.translate import as_reply
 
 
 def main() -> int:
@@ -38,8 +38,7 @@ def main() -> int:
         redactor = Redactor(secrets_of(machine.component(key).properties))
         reply: Mapping[str, Any] = {"answer": _answer(machine, key, question)}
     except (PluginError, StoreError, EngineError, OSError) as error:
-        message, hint = map(redactor.text, words_of(error))
-        reply = {"error": message, "hint": hint, "exit": int(exit_of(error))}
+        reply = as_reply(error, redactor.text)
     sys.stdout.write(json.dumps(reply))
     sys.stdout.flush()
     return 0
