@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dysnomia_base.exit_codes import of_os_error
-from dysnomia_base.limits import reason
+from dysnomia_base.limits import in_words
 from dysnomia_plugins import errors as plugin
 from dysnomia_store import errors as store
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -56,13 +56,8 @@ def words_of(error: Exception) -> tuple[str, str]:
     if isinstance(error, (EngineError, plugin.PluginError, store.StoreError)):
         return error.message, error.hint
     if isinstance(error, OSError):
-        return os_error_words(error), ""
+        return in_words(error), ""
     return str(error), ""
-
-
-def os_error_words(error: OSError) -> str:
-    where = f" ({error.filename})" if error.filename else ""
-    return f"{reason(error)}{where}"
 
 
 def as_reply(error: Exception, clean: Callable[[str], str]) -> Mapping[str, Any]:

@@ -11,6 +11,11 @@ def at_file(error: OSError) -> str:
     return f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
 
 
+def in_words(error: OSError) -> str:
+    """At which file it went wrong, and what."""
+    return f"{at_file(error)}{reason(error)}"
+
+
 def reason(error: OSError) -> str:
     """What went wrong, in the system's words, and the limit that is behind it: else a full disk is looked for."""
     words = error.strerror or str(error)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dysnomia_base.errors import DysnomiaError
-from dysnomia_base.limits import at_file, reason
+from dysnomia_base.limits import in_words
 from dysnomia_base.records import dataclass, field
 from dysnomia_tui.cli.shared.output import say
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -62,7 +62,7 @@ def heard(settings: Settings, task: str, *, scheduled: bool, about: str = "") ->
         yield hearing
     except (DysnomiaError, OSError) as error:
         hearing.status = Exit.FAILED
-        hearing.failures[about] = f"{at_file(error)}{reason(error)}" if isinstance(error, OSError) else str(error)
+        hearing.failures[about] = in_words(error) if isinstance(error, OSError) else str(error)
         _tell(engine, task, hearing)
         raise
     _tell(engine, task, hearing)

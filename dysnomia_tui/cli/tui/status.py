@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dysnomia_base.clock import utc_now
 from dysnomia_base.durations import age
 from dysnomia_base.gc_pause import gc_paused
-from dysnomia_base.limits import at_file, reason
+from dysnomia_base.limits import in_words
 from dysnomia_base.plurals import plural
 from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, put_out, say, size, visible, write_json, write_lines
@@ -59,7 +59,7 @@ def status(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        failure = NotKnown(f"{at_file(error)}{reason(error)}")
+        failure = NotKnown(in_words(error))
     except (EngineError, StoreError, SettingsError) as error:
         failure = NotKnown(error.message, error.hint)
     if report is None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from dysnomia_base.limits import in_words
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_store.names import ComponentKey
@@ -29,7 +30,7 @@ from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.settings_json import settings_from_json
 from dysnomia_tui.engine.memory import keep_memory
 from dysnomia_tui.engine.records import FoundRow, HistoryLine
-from dysnomia_tui.engine.translate import exit_of, os_error_words
+from dysnomia_tui.engine.translate import exit_of
 
 PAUSE = 0.1
 """Seconds between two words on progress."""
@@ -58,7 +59,7 @@ class Teller:
         send(self._out, {"ready": True})
 
     def failed(self, error: Exception) -> None:
-        words = os_error_words(error) if isinstance(error, OSError) else str(error)
+        words = in_words(error) if isinstance(error, OSError) else str(error)
         send(self._out, {"failed": words, "exit": int(exit_of(error))})
 
 

@@ -123,7 +123,7 @@ def test_a_full_disk_is_named_and_leaves_no_folder(
 
     monkeypatch.setattr(Path, "open", opened)
     assert export(monkeypatch, *section, "--to", str(tmp_path / "parts")) == 9
-    assert f"No space left on device ({tmp_path})" in capfd.readouterr().err
+    assert f"{tmp_path}: No space left on device" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
