@@ -140,7 +140,7 @@ def test_a_disk_that_tar_finds_full_is_no_space(
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     assert export(monkeypatch, "--to", str(tmp_path / "tree"), key=str(PAPERS)) == 9
-    assert f"{os.strerror(number)} ({tmp_path})" in capfd.readouterr().err
+    assert f"{tmp_path}: {os.strerror(number)}" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == [programs]
 
 
