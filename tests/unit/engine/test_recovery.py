@@ -101,6 +101,17 @@ def test_the_next_writer_puts_right_what_nobody_recovered(machine: EngineFixture
     assert list((machine.root / "state" / "staging").iterdir()) == []
 
 
+def test_a_snapshot_that_failed_leaves_nothing_to_put_right(machine: EngineFixture, engine: Engine) -> None:
+    live = machine.root / "data" / "orders.db"
+    live.rename(away := live.with_name("away"))
+    assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.FAILED
+    away.rename(live)
+    after = engine.submit(engine.plan_snapshot([ORDERS]))
+    events = [str(event.data) for event in engine.follow(after.id)]
+    assert engine.job(after.id).state is JobState.DONE
+    assert not [words for words in events if "recovering" in words or "had not replaced" in words]
+
+
 def test_what_is_undone_or_put_right_by_the_next_job_needs_nobody(machine: EngineFixture, engine: Engine) -> None:
     """A restore that died between its swap and its end; its undo, or the next writer, is told of by no alarm after."""
     assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
