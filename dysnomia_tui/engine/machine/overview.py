@@ -67,7 +67,7 @@ def look(
 
     Args:
         jobs: the newest, newest first.
-        earlier: older ones that a component's health may hang on, newest first.
+        earlier: older ones that a component's health may hang on, or that need someone, newest first.
         more: alarms that the rest of the engine knows of.
         units: where the units are that work on this store.
         on_read: how far it is.
@@ -95,7 +95,7 @@ def look(
         labels=machine.settings.labels,
         containers=containers,
         alarms=(
-            *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total, now),
+            *_alarms(inventory, containers, (*jobs, *earlier), (*_left_out(machine), *strange), free, total, now),
             *_unwritable(machine, inventory),
             *(() if summaries is None else _without_members(groups)),
             *(Alarm(f"config.toml, {table}: {NO_PATTERN}") for table in named if "*" in table.removesuffix('/*"]')),
