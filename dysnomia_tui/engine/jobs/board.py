@@ -83,10 +83,10 @@ class JobBoard:
             unwell = over.read_unwell(self.path)
             self._unwell = stamp, [unwell[number].view for number in sorted(unwell, reverse=True)]
         numbers = {view.id for view in shown}
-        told: dict[bool, set[ComponentKey]] = {True: set(), False: set()}
+        covered: dict[bool, set[ComponentKey]] = {True: set(), False: set()}
         earlier: list[JobView] = []
         for view in self._unwell[1]:
-            keys = told[view.kind == Kind.SNAPSHOT]
+            keys = covered[view.kind == Kind.SNAPSHOT]
             if view.id in numbers or view.state in _TELL_NOTHING:
                 continue
             if view.kind in _TELL_OF_COMPONENTS:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+from datetime import timedelta
 
 import pytest
 
+from dysnomia_base.clock import utc_now
 from dysnomia_store.model import CheckResult, Reason
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.records import JobState
@@ -195,4 +197,15 @@ def test_a_recovery_is_not_tried_for_ever(machine: EngineFixture, engine: Engine
         tries += 1
         assert machine.end(engine, recoveries[0].id).state is JobState.FAILED
     assert tries == 3
-    assert any("interrupted" in alarm.text for alarm in engine.overview().alarms)
+    (alarm,) = [alarm for alarm in engine.overview().alarms if f"job {job.id} was interrupted" in alarm.text]
+    assert "its recovery failed (" in alarm.text
+    assert "correct that, the next job on the component tries it again" in alarm.text
+    engine._clock = lambda: utc_now() + timedelta(hours=2)
+    (later,) = engine.recover()
+    assert machine.end(engine, later.id).state is JobState.FAILED
+    engine._clock = lambda: utc_now() + timedelta(hours=3)
+    assert engine.recover() == (), "the next pause is longer"
+    (machine.root / "components" / "module" / "text").write_text("")
+    engine._clock = lambda: utc_now() + timedelta(hours=5)
+    (last,) = engine.recover()
+    assert last.id != later.id
