@@ -6,7 +6,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,10 @@ SHORTEST_POLL, POLL = 0.004, 0.1
 """Seconds between two looks at whether a job lives, where it has no events meanwhile: few after there were some, since
 a quick job has more soon."""
 RECOVERY_TRIES = 3
-"""Recoveries of one job that are submitted unasked; after that a person has to look."""
+"""Recoveries of one job that are submitted one right after the other; after that a person has to look, and they come
+with a pause between."""
+SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(hours=1), timedelta(days=1)
+"""Each is twice the one before."""
 
 
 class JobControl:
@@ -155,25 +158,26 @@ class JobControl:
         if self.read_only:
             return ()
         jobs = self._board.views(LOOKED_AT)
-        recoveries = [(job, self._recovers(job.id)) for job in jobs if job.kind == "recover"]
+        recoveries = [(job, job.details.get("recovers")) for job in jobs if job.kind == "recover"]
         submitted = []
         for job in jobs:
             if not job.to_recover or job.kind == "recover":
                 continue
             own = [recovery for recovery, of in recoveries if of == job.id]
-            if any(not recovery.state.ended for recovery in own) or len(own) >= RECOVERY_TRIES:
+            if any(not recovery.state.ended for recovery in own) or self._pauses(own):
                 continue
             how = "was interrupted" if job.state is JobState.INTERRUPTED else "left something behind"
             if not self._board.alive(job.id):
                 submitted.append(self.submit(self.plan_recover(job.id), why=f"job {job.id} {how}"))
         return tuple(submitted)
 
-    def _recovers(self, job_id: str) -> str:
-        """Which job a recovery is of; ``""`` where its plan cannot be read."""
-        try:
-            return str(self._board.folder(job_id).plan().params.get("job", ""))
-        except Unreadable:
-            return ""
+    def _pauses(self, recoveries: Sequence[JobView]) -> bool:
+        """Whether it is too early to try again, after all these."""
+        more = len(recoveries) - RECOVERY_TRIES
+        if more < 0:
+            return False
+        pause: timedelta = min(SHORTEST_PAUSE * (1 << min(more, 10)), LONGEST_PAUSE)
+        return self._clock() < max(recovery.created for recovery in recoveries) + pause
 
 
 def _forked() -> Forked:

@@ -15,6 +15,7 @@ What one of them needs is imported when it is run: a lock must not wait for what
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, ToolMissing
 from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.model import Reason
 from dysnomia_tui.engine.component.context import ComponentJob, settle_others, state_plugin
-from dysnomia_tui.engine.component.left import SETTLED, UnfinishedJob, step_of
+from dysnomia_tui.engine.component.left import SETTLED, UnfinishedJob, made_something, step_of
 from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.translate import Expected, words_of
 
@@ -111,11 +112,21 @@ def _dump_live(
             raise
         # What is stored cannot be read: what is live is there, and all of it is read.
         committed, dumped = _dump_and_commit(component_job, plugin, lock, (reason, text), None)
+    except BaseException:
+        _settle_reading(component_job)
+        raise
     finally:
         if earlier is not None:
             earlier.close()
     component_job.journal.step("settled", swapped=False)
     return Snapshotted(committed, dumped.remarks)
+
+
+def _settle_reading(component_job: ComponentJob) -> None:
+    """Of a snapshot that failed the next writer has nothing to put right, unless its type noted what it was making."""
+    if not made_something(UnfinishedJob(component_job.job, component_job.journal)):
+        with suppress(OSError):
+            component_job.journal.step(SETTLED, swapped=False)
 
 
 def _dump_and_commit(

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT, Kind.POLICY})
 """Kinds that are done in a moment and wait for nobody."""
+_TELL_OF_COMPONENTS = frozenset({Kind.SNAPSHOT, Kind.CHECK, Kind.VERIFY})
+"""Kinds that the health of a component hangs on."""
+_TELL_NOTHING = frozenset({JobState.CANCELLED, JobState.STALE})
 LOOKED_AT = 200
 """Of the newest jobs, how many a look shows."""
 
@@ -71,7 +74,8 @@ class JobBoard:
         return [*views[:limit], *filter(_needs_someone, views[limit:])]
 
     def earlier(self, shown: Iterable[JobView]) -> Sequence[JobView]:
-        """Snapshots besides these that did not end well, or kept nothing, newest first: of each component the last.
+        """Besides these, newest first: of each component the last snapshot that did not end well, or kept nothing, and
+        the last proof, where one did not end well; and restores that keep aside what was live.
 
         With hundreds of components the last job on one lies behind hundreds of others."""
         stamp = over.changed(self.path)
@@ -79,13 +83,19 @@ class JobBoard:
             unwell = over.read_unwell(self.path)
             self._unwell = stamp, [unwell[number].view for number in sorted(unwell, reverse=True)]
         numbers = {view.id for view in shown}
-        last: list[JobView] = []
-        keys: set[ComponentKey] = set()
+        covered: dict[bool, set[ComponentKey]] = {True: set(), False: set()}
+        earlier: list[JobView] = []
         for view in self._unwell[1]:
-            if view.kind == Kind.SNAPSHOT and view.id not in numbers and not keys.issuperset(view.keys):
-                keys.update(view.keys)
-                last.append(view)
-        return last
+            keys = covered[view.kind == Kind.SNAPSHOT]
+            if view.id in numbers or view.state in _TELL_NOTHING:
+                continue
+            if view.kind in _TELL_OF_COMPONENTS:
+                if not keys.issuperset(view.keys):
+                    keys.update(view.keys)
+                    earlier.append(view)
+            elif over.keeps_aside(view) and over.keeps_aside(now := self._of_number(int(view.id))):
+                earlier.append(now)
+        return earlier
 
     def _view(self, folder: JobFolder) -> JobView:
         return self._of_number(int(folder.id))

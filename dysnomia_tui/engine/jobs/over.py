@@ -27,19 +27,23 @@ from dysnomia_tui.engine.records import JobState, JobView
 NAME = "over.jsonl"
 _FORMAT = 1
 """Of a line. One of another version is passed over, and the job's folder is read."""
-_MOST = 1 << 20
-"""Bytes that are read from the end of the file: a thousand jobs and more."""
-_LARGE = 16 * _MOST
+_MOST = 4 << 20
+"""Bytes that are read from the end of the file."""
+_LINES = 1000
+"""Of the jobs in them, how many are looked at."""
+_LARGE = 16 << 20
 """Bytes at which the file is made shorter."""
-_KEPT = 8 * _MOST
+_KEPT = 8 << 20
 """Bytes that are left then: ten thousand jobs."""
 _UNWELL = (b'"state":"failed"', b'"state":"partly"', b'"state":"interrupted"', b'"nothing":{"')
 """One of these is in the line of each job that did not end well, or snapshotted and kept nothing. Texts of others do
 not look so: their quotes have a backslash."""
 _IDS = re.compile(rb'\],\{"id":"([0-9]{1,15})",')
 """In each line."""
-_LONGEST = 1 << 16
-"""Bytes of a line: a job with a longer one, a collection of thousands of generations, is read from its folder."""
+_PROOF = re.compile(rb'"kind":"(?:check|verify)"')
+"""In each line of a job that proved something."""
+_LONGEST = 1 << 20
+"""Bytes of a line, of some ten thousand components: a job with a longer one is read from its folder."""
 _GIVEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """A link in its place is not followed, a pipe not waited for."""
 _SHOWN = ("plan.json", "request.json", "record", "events.jsonl")
@@ -76,7 +80,13 @@ def is_final(view: JobView) -> bool:
     finished = view.state.ended and not view.to_recover
     swapped = view.state is JobState.DONE or view.kind not in (Kind.RESTORE.value, Kind.UNDO.value)
     left = {"unreadable", "half"} & view.details.keys() or view.details.get("stays")
-    return bool(finished and swapped and not left)
+    return bool(finished and (swapped or keeps_aside(view)) and not left)
+
+
+def keeps_aside(view: JobView) -> bool:
+    """Whether a restore keeps what was live and could not be made a generation: that needs someone until it is undone
+    or given up."""
+    return bool(view.details.get("aside")) and view.undoable
 
 
 def append(jobs: Path, ended: Iterable[Over], group: str = "") -> None:
@@ -110,11 +120,12 @@ def _shorten(path: Path, fd: int) -> None:
 
 def read(jobs: Path) -> Mapping[int, Over]:
     """The last of these jobs by their numbers. Empty where there is no such file, or it may not be read."""
-    return _parsed_of(_end(jobs, _MOST).splitlines())
+    return _parsed_of(_last_lines(jobs))
 
 
 def read_unwell(jobs: Path) -> Mapping[int, Over]:
-    """Of all in the file those that did not end well, or kept nothing."""
+    """Of all in the file those that did not end well, or kept nothing; of proofs also those that came after one of
+    these."""
     text = _end(jobs, _LARGE)
     starts: set[int] = set()
     for word in _UNWELL:
@@ -122,12 +133,23 @@ def read_unwell(jobs: Path) -> Mapping[int, Over]:
         while place >= 0:
             starts.add(text.rfind(b"\n", 0, place) + 1)
             place = text.find(word, text.find(b"\n", place))
-    return _parsed_of(text[start:].partition(b"\n")[0] for start in sorted(starts))
+    lines = {start: text[start : text.find(b"\n", start) + 1 or None].rstrip(b"\n") for start in sorted(starts)}
+    unproved = next((start for start, line in lines.items() if _PROOF.search(line)), None)
+    if unproved is not None:
+        for proof in _PROOF.finditer(text, unproved):
+            start = text.rfind(b"\n", 0, proof.start()) + 1
+            lines[start] = text[start : text.find(b"\n", start) + 1 or None].rstrip(b"\n")
+    return _parsed_of(lines[start] for start in sorted(lines))
 
 
 def ids(jobs: Path) -> set[int]:
     """The numbers of the last jobs in the file."""
-    return set(map(int, _IDS.findall(_end(jobs, _MOST))))
+    matches = map(_IDS.search, _last_lines(jobs))
+    return {int(match[1]) for match in matches if match is not None}
+
+
+def _last_lines(jobs: Path) -> list[bytes]:
+    return _end(jobs, _MOST).splitlines()[-_LINES:]
 
 
 def changed(jobs: Path) -> Stamp:

@@ -120,9 +120,9 @@ def job_view(folder: JobFolder, request_of: Told) -> JobView:
         done=0, total=None, unit="bytes", rate=None, message="", part_of=_part_of(reading.plan),
     )  # fmt: skip
     if not state.ended:
-        return _with_problems(_moving(view, words), reading)
+        return _with_problems(_recovering(_moving(view, words), reading), reading)
     unforeseen = "" if result is not None else _last_line(folder.path / "worker.log")
-    view = _ended(view, result, record.last("recovered"), record.last("undone"), unforeseen)
+    view = _recovering(_ended(view, result, record.last("recovered"), record.last("undone"), unforeseen), reading)
     if result is None and "recovered" in view.details and record.last("undone") is None:
         view = _once_finished(view, reading)
     if view.kind in (Kind.RESTORE.value, Kind.UNDO.value):
@@ -130,6 +130,13 @@ def job_view(folder: JobFolder, request_of: Told) -> JobView:
         if view.to_recover and any(in_its_swap(left) for _, left in reading.left()):
             view = replace(view, details={**view.details, "in_swap": True})
     return _with_problems(view, reading)
+
+
+def _recovering(view: JobView, reading: JobReading) -> JobView:
+    """A recovery says of which job it is one."""
+    if view.kind != Kind.RECOVER.value or reading.plan is None:
+        return view
+    return replace(view, details={**view.details, "recovers": str(reading.plan.params.get("job", ""))})
 
 
 def _part_of(plan: Plan | None) -> str:

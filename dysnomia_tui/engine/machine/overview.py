@@ -67,7 +67,7 @@ def look(
 
     Args:
         jobs: the newest, newest first.
-        earlier: older ones that a component's health may hang on, newest first.
+        earlier: older ones that a component's health may hang on, or that need someone, newest first.
         more: alarms that the rest of the engine knows of.
         units: where the units are that work on this store.
         on_read: how far it is.
@@ -95,7 +95,7 @@ def look(
         labels=machine.settings.labels,
         containers=containers,
         alarms=(
-            *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total, now),
+            *_alarms(inventory, containers, (*jobs, *earlier), (*_left_out(machine), *strange), free, total, now),
             *_unwritable(machine, inventory),
             *(() if summaries is None else _without_members(groups)),
             *(Alarm(f"config.toml, {table}: {NO_PATTERN}") for table in named if "*" in table.removesuffix('/*"]')),
@@ -254,20 +254,22 @@ def _asks_for_someone(component: ComponentView) -> bool:
     return component.health in WORTH_AN_ALARM or component.dropped or component.vanished
 
 
-def _alarms_of(job: JobView) -> Iterator[Alarm]:
-    """What a job left for a person."""
+def _alarms_of(job: JobView, recoveries: Sequence[JobView]) -> Iterator[Alarm]:
+    """What a job left for a person; ``recoveries`` are those of any job, newest first."""
     key = job.keys[0] if job.keys else None
+    failed = _failed_recovery(job, recoveries)
     if job.details.get("in_swap"):
         yield Alarm(
             f"job {job.id} was cut off in its swap: {job.title}; until it is recovered, applications may be locked out"
-            " or find a part of what is live: open the app, or run the next job on the component", key, urgent=True,
+            f" or find a part of what is live: open the app, or run the next job on the component{failed}", key,
+            urgent=True,
         )  # fmt: skip
     elif job.state is JobState.INTERRUPTED and "recovered" not in job.details:
-        yield Alarm(f"job {job.id} was interrupted: {job.title}", key)
+        yield Alarm(f"job {job.id} was interrupted: {job.title}{failed}", key)
     elif job.details.get("uncleared") and not job.details.get("aside"):
         yield Alarm(
             f"job {job.id} could not remove what it had begun: {job.title}; the next job on the component does it,"
-            " once its server answers", key
+            f" once its server answers{failed}", key
         )  # fmt: skip
     elif "unreadable" in job.details:
         yield Alarm(f"job {job.id} cannot be read: {job.message}", key)
@@ -285,6 +287,14 @@ def _alarms_of(job: JobView) -> Iterator[Alarm]:
         )  # fmt: skip
 
 
+def _failed_recovery(job: JobView, recoveries: Sequence[JobView]) -> str:
+    """How the last recovery of a job failed and what ends that, as the end of a sentence; ``""`` where none did."""
+    own = [one for one in recoveries if one.details.get("recovers") == job.id]
+    if not own or own[0].state is not JobState.FAILED:
+        return ""
+    return f"; its recovery failed ({own[0].message}): correct that, the next job on the component tries it again"
+
+
 def _may_stand(place: str) -> bool:
     """Whether what a job set aside may still be there: files are looked for, servers are asked by jobs alone."""
     return not place.startswith("/") or os.path.lexists(place)
@@ -299,8 +309,9 @@ def _alarms(
     total: int | None,
     now: datetime,
 ) -> Iterator[Alarm]:
+    recoveries = [job for job in jobs if job.kind == "recover"]
     for job in jobs:
-        yield from _alarms_of(job)
+        yield from _alarms_of(job, recoveries)
     for container in containers:
         if container.problem:
             yield Alarm(container.alarm)

@@ -20,6 +20,7 @@ from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.component.left import step_of
 from dysnomia_tui.engine.errors import Blocked, EngineError, Exit, Unreadable
 from dysnomia_tui.engine.group.hooks import FAILED, RESTORED, SNAPSHOTTED, UNDONE, HookFailed, Hooks, hooks_of
+from dysnomia_tui.engine.group.stored import check_stored
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.jobs.folder import JobFolder, job_numbers
 from dysnomia_tui.engine.jobs.submit import submit_job
@@ -114,8 +115,12 @@ class Crew:
 def run_group(work: JobContext) -> Outcome:
     """Do all of it, or take back what was done.
 
-    Raises EngineError where the group's programs cannot be run: then nothing was touched."""
+    Raises EngineError where what is stored is damaged, or the group's programs cannot be run: then nothing was
+    touched."""
     params = work.plan.params
+    plans = [Plan.from_json(one) for one in params["members"]]
+    if params["action"] != SNAPSHOT:
+        check_stored(work, plans)
     record = FileJournal.create(work.folder.path / RECORD)
     crew = Crew(work, record, work.id)
     hooks = _hooks(work, params, work.id, record)
@@ -125,7 +130,6 @@ def run_group(work: JobContext) -> Outcome:
         with work.cancel.up():
             hooks.close(UNDONE)
         raise EngineError(f"nothing was touched: {words_of(error)[0]}", "correct that, then do it again") from None
-    plans = [Plan.from_json(one) for one in params["members"]]
     outcome = _snapshots(crew, plans, hooks) if params["action"] == SNAPSHOT else _in_order(crew, plans, hooks)
     if outcome.state in WELL and params["action"] == UNDO:
         work.board.folder(params["job"]).record().step("undone", by=work.id)

@@ -93,7 +93,8 @@ def run_recover(work: JobContext) -> Outcome:
     texts.extend(work.machine.store.sweep(alive=work.board.alive))
     if problems:
         raise EngineError(
-            f"job {dead.id} is not recovered yet: {'; '.join(problems)}", "correct that, then recover the job again"
+            f"job {dead.id} is not recovered yet: {'; '.join(problems)}",
+            "correct that: the next job on the component tries it again",
         )
     text = "; ".join(texts) or "nothing was left behind"
     for folder in (dead, *work.board.dead_recoveries(dead.id)):

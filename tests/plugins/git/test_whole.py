@@ -149,3 +149,40 @@ def test_references_that_come_while_they_are_read_are_not_taken_for_broken_ones(
 
     monkeypatch.setattr(Repository, "head", and_another)
     driver.snapshot()
+
+
+def lists_of(path: Path) -> dict[str, bytes]:
+    """What a server of plain files gives of a repository."""
+    kept = (path / "info/refs", path / "objects/info/packs")
+    return {one.name: one.read_bytes() for one in kept if one.exists()}
+
+
+def test_what_servers_of_plain_files_read_is_there_after_a_restore(world: GitWorld, driver: Driver) -> None:
+    """As git itself makes it of what was restored: references, what tags lead to, packs."""
+    world.seed()
+    git(world.live, "tag", "-a", "-m", "a tag of a tag", "v1.0-again", "v1.0")
+    git(world.live, "update-server-info")
+    number = driver.snapshot().generation.number
+    commit(world.live, "main", "later", b"later\n")
+    driver.restore(number)
+    made = lists_of(world.live)
+    owner = {(one.stat().st_uid, one.stat().st_mode) for one in (world.live / "info/refs", world.live / "HEAD")}
+    assert len(owner) == 1
+    for name in ("info/refs", "objects/info/packs"):
+        (world.live / name).unlink()
+    git(world.live, "update-server-info")
+    assert made == lists_of(world.live)
+    assert b"refs/tags/v1.0-again^{}" in made["refs"]
+    git(world.live, "fsck", "--no-dangling")
+
+
+def test_an_older_snapshot_does_not_take_them_from_what_is_live(world: GitWorld, driver: Driver) -> None:
+    world.seed()
+    number = driver.snapshot().generation.number
+    driver.restore(number)
+    assert lists_of(world.live) == {}, "where there were none, none are made"
+    git(world.live, "update-server-info")
+    made = lists_of(world.live)
+    driver.restore(number)
+    assert lists_of(world.live).keys() == made.keys()
+    assert lists_of(world.live)["refs"] == made["refs"]

@@ -109,7 +109,7 @@ def shown(board: JobBoard) -> dict[str, JobView]:
         job_log.summary(view, times)
         events, _ = read_events(board.folder(view.id).events, 0)
         job_log.log_lines(events, times)
-        outcome(view), exit_of(view), last_of([view], SNAPSHOTS), list(_alarms_of(view))
+        outcome(view), exit_of(view), last_of([view], SNAPSHOTS), list(_alarms_of(view, ()))
         visible(json.dumps(jsonable(view)))
     return views
 

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from dysnomia_base.clock import utc_now
+from dysnomia_store.model import CheckResult
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config.model import GroupSettings
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobState, JobView
 from tests.unit.cli.calling import call
@@ -240,6 +241,24 @@ def test_a_component_without_a_generation_at_that_time_forbids_it_all(shop: Shop
     assert len(plan.blockers) == 2
     assert "sqlite/orders has no good generation at or before" in plan.blockers[0]
     assert [one.generation for one in shop.engine.standing("sqlite", shop.then - timedelta(days=1))] == [None, None]
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["cut short", "missing"])
+def test_a_damaged_generation_of_one_is_named_before_anything_is_touched(shop: Shop, cut: bool) -> None:
+    shop.snapshot_then_damage()
+    plan = shop.restore()
+    (damaged,) = shop.engine.generations(DOCS)
+    for path in (shop.machine.settings.statedir / "snapshots" / str(DOCS) / damaged.id).iterdir():
+        os.truncate(path, path.stat().st_size // 2) if cut else path.unlink()
+    done = shop.run(plan)
+    assert (done.state, done.details["exit"]) == (JobState.FAILED, Exit.CORRUPT)
+    assert done.message.startswith("nothing was touched: generation 1 of files/docs cannot be restored: ")
+    assert shop.is_live(shop.bad, shop.other)
+    assert [job.kind for job in shop.engine.jobs()] == ["group", "snapshot"]
+    assert not shop.log.exists(), "not even the program that stops the application was run"
+    (known,) = shop.engine.generations(DOCS)
+    assert known.last_check is not None
+    assert known.last_check.result in (CheckResult.CORRUPT, CheckResult.MISSING)
 
 
 def test_a_hook_that_hangs_is_killed_and_nothing_is_touched(shop: Shop) -> None:

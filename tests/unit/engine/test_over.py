@@ -301,6 +301,54 @@ def test_a_killed_snapshot_is_told_and_recovered_however_many_jobs_came_after(
     assert killed.id not in {view.id for view in engine.jobs(2)}
 
 
+def test_a_failed_proof_is_told_until_one_goes_well_however_many_jobs_came_after(
+    machine: EngineFixture, engine: Engine
+) -> None:
+    (done,) = run(machine, engine, engine.plan_snapshot([ORDERS]))
+    jobs = machine.settings.statedir / "jobs"
+
+    def told(number: int, kind: str, state: JobState, key: ComponentKey) -> list[str]:
+        one = replace(done, id=str(number), kind=kind, state=state, keys=(key,))
+        over.append(jobs, [over.Over(one, (1, 2))])
+        return [view.id for view in JobBoard(jobs).earlier([])]
+
+    assert told(10, "verify", JobState.DONE, ORDERS) == []
+    assert told(11, "verify", JobState.FAILED, ORDERS) == ["11"]
+    assert told(12, "snapshot", JobState.FAILED, ORDERS) == ["12", "11"], "the one does not end the other"
+    assert told(13, "verify", JobState.CANCELLED, ORDERS) == ["12", "11"]
+    assert told(14, "check", JobState.DONE, CRM) == ["14", "12", "11"]
+    assert told(15, "verify", JobState.DONE, ORDERS) == ["15", "14", "12"]
+
+
+def test_what_a_restore_keeps_aside_is_told_however_many_jobs_came_after(
+    machine: EngineFixture, engine: Engine, busy: Callable[[], list[JobView]]
+) -> None:
+    (machine.root / "data" / "orders.db").write_bytes(b"no database" * 100)
+    (restored,) = run(machine, engine, engine.plan_restore(ORDERS, 1))
+    assert restored.state is JobState.PARTLY
+    busy()
+    assert restored.id not in {view.id for view in engine.jobs(2)}
+    engine._board = JobBoard(machine.settings.statedir / "jobs")
+    (alarm,) = [alarm for alarm in engine.overview().alarms if alarm.text.startswith("job")]
+    assert alarm.text.endswith(f"dysnomia-tui undo {restored.id} --forget")
+    assert alarm.text in engine.report().alarms
+    engine.forget(restored.id)
+    busy()
+    engine._board = JobBoard(machine.settings.statedir / "jobs")
+    assert [alarm.text for alarm in engine.overview().alarms] == []
+
+
+def test_a_job_on_a_thousand_components_is_written_down(machine: EngineFixture, engine: Engine) -> None:
+    (done,) = run(machine, engine, engine.plan_snapshot([ORDERS]))
+    keys = tuple(ComponentKey.of("sqlite", f"a component with a long name {number}") for number in range(3000))
+    jobs = machine.settings.statedir / "jobs"
+    wide = replace(done, id="77", keys=keys, state=JobState.FAILED)
+    over.append(jobs, [over.Over(wide, (1, 2))])
+    assert over.read(jobs)[77].view == wide
+    assert over.read_unwell(jobs)[77].view == wide
+    assert 77 in over.ids(jobs)
+
+
 def test_jobs_that_could_not_be_written_down_are_so_with_the_next(machine: EngineFixture, engine: Engine) -> None:
     """As on a disk that was full for a while."""
     run(machine, engine, engine.plan_snapshot([ORDERS]))

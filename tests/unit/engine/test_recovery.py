@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+from datetime import timedelta
 
 import pytest
 
+from dysnomia_base.clock import utc_now
 from dysnomia_store.model import CheckResult, Reason
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.records import JobState
@@ -101,6 +103,17 @@ def test_the_next_writer_puts_right_what_nobody_recovered(machine: EngineFixture
     assert list((machine.root / "state" / "staging").iterdir()) == []
 
 
+def test_a_snapshot_that_failed_leaves_nothing_to_put_right(machine: EngineFixture, engine: Engine) -> None:
+    live = machine.root / "data" / "orders.db"
+    live.rename(away := live.with_name("away"))
+    assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.FAILED
+    away.rename(live)
+    after = engine.submit(engine.plan_snapshot([ORDERS]))
+    events = [str(event.data) for event in engine.follow(after.id)]
+    assert engine.job(after.id).state is JobState.DONE
+    assert not [words for words in events if "recovering" in words or "had not replaced" in words]
+
+
 def test_what_is_undone_or_put_right_by_the_next_job_needs_nobody(machine: EngineFixture, engine: Engine) -> None:
     """A restore that died between its swap and its end; its undo, or the next writer, is told of by no alarm after."""
     assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
@@ -184,4 +197,15 @@ def test_a_recovery_is_not_tried_for_ever(machine: EngineFixture, engine: Engine
         tries += 1
         assert machine.end(engine, recoveries[0].id).state is JobState.FAILED
     assert tries == 3
-    assert any("interrupted" in alarm.text for alarm in engine.overview().alarms)
+    (alarm,) = [alarm for alarm in engine.overview().alarms if f"job {job.id} was interrupted" in alarm.text]
+    assert "its recovery failed (" in alarm.text
+    assert "correct that, the next job on the component tries it again" in alarm.text
+    engine._clock = lambda: utc_now() + timedelta(hours=2)
+    (later,) = engine.recover()
+    assert machine.end(engine, later.id).state is JobState.FAILED
+    engine._clock = lambda: utc_now() + timedelta(hours=3)
+    assert engine.recover() == (), "the next pause is longer"
+    (machine.root / "components" / "module" / "text").write_text("")
+    engine._clock = lambda: utc_now() + timedelta(hours=5)
+    (last,) = engine.recover()
+    assert last.id != later.id

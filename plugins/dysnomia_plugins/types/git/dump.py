@@ -16,6 +16,7 @@ from dysnomia_plugins.errors import NotSafe, ProcessFailed
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.repositories.files import FILES, write_files
+from dysnomia_plugins.types.git import server_info
 from dysnomia_plugins.types.git.contents import (
     BUNDLE,
     COMMIT_FORMAT,
@@ -83,6 +84,7 @@ def _dump(ctx: Context, repository: Repository, draft: Draft, as_of: datetime) -
             "object format": names,
             "references": len(refs) - 1,
             "alternates": borrowed,
+            server_info.NOTED: server_info.is_kept(repository.path),
             **({"access": access.noted()} if access is not None else {}),
         },
         warnings=tuple(warnings),

@@ -22,6 +22,7 @@ from dysnomia_plugins.toolkit.repositories.making import begin, give_name, hand_
 from dysnomia_plugins.toolkit.repositories.places import COPY, is_strange_proof, purpose_at, wrapper_of
 from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
+from dysnomia_plugins.types.git import server_info
 from dysnomia_plugins.types.git.contents import BUNDLE, HISTORY, REFERENCES, read_refs
 from dysnomia_plugins.types.git.places import Layout
 from dysnomia_plugins.types.git.refs import HEAD, BadBundle, Ref, objects, read_header
@@ -78,6 +79,7 @@ class Loader:
         repository = Repository(making.name, self.ctx.runner, True, maker)
         begin(making, maker)
         refs: Sequence[Ref] = EMPTY
+        listing: bytes | None = None
         with self.stored.open(BUNDLE) as stream:
             object_format, _ = read_header(stream)
             create(repository, object_format)
@@ -85,9 +87,13 @@ class Loader:
                 refs = read_refs(self.stored)
                 fill(self.ctx, repository, stream, self._size())
                 check_objects(repository, refs)
+                if server_info.was_kept(self.stored) or server_info.is_kept(self.layout.live):
+                    listing = server_info.list_refs(repository, refs)
         reclaim(making, maker, OWN)
         finish = self._files(repository.path, object_format, files)
         write_refs(repository.path, refs)
+        if listing is not None:
+            server_info.write(repository.path, listing, access)
         if access is not None:
             hand_over_own(repository.path, access)
         problem = finish()
