@@ -24,6 +24,7 @@ from dysnomia_tui.engine.machine.listed import alarms as listing_alarms
 from dysnomia_tui.engine.machine.machine import for_component
 from dysnomia_tui.engine.machine.named import NO_PATTERN, names_nothing
 from dysnomia_tui.engine.machine.permissions import unwritable
+from dysnomia_tui.engine.machine.slips import slips
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.records import (
     Alarm,
@@ -97,6 +98,7 @@ def look(
         alarms=(
             *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total, now),
             *_unwritable(machine, inventory),
+            *map(Alarm, slips(machine)),
             *(() if summaries is None else _without_members(groups)),
             *(Alarm(f"config.toml, {table}: {NO_PATTERN}") for table in named if "*" in table.removesuffix('/*"]')),
             *more,
