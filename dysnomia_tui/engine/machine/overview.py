@@ -52,6 +52,8 @@ NEARLY_FULL = 0.03
 """Share of the disk that is left when it is worth an alarm."""
 STATELESS = "its type holds no state of its own: there is nothing to snapshot"
 WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
+FULL = 1 << 20
+"""Bytes without which no job begins: its record and its journal take as much."""
 
 
 def look(
@@ -315,9 +317,11 @@ def _alarms(
         yield Alarm(text, urgent=urgent, topic=topic)
     for text in strange:
         yield Alarm(text)
-    if free is not None and total and free < total * NEARLY_FULL:
-        text = f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free"
-        yield Alarm(text, topic="the disk of the store is nearly full")
+    if free is not None and total and (free < FULL or free < total * NEARLY_FULL):
+        full = free < FULL
+        how = "full, so nothing can be snapshotted" if full else "nearly full"
+        text = f"the disk of the store is {how}: {free:,} of {total:,} bytes are free"
+        yield Alarm(text, urgent=full, topic="the disk of the store is nearly full")
 
 
 def _unwritable(machine: Machine, inventory: Inventory) -> Iterator[Alarm]:
@@ -347,4 +351,6 @@ def _disk(machine: Machine) -> tuple[int | None, int | None]:
         disk = os.statvfs(nearest_existing(machine.settings.statedir))
     except OSError:
         return None, None
+    if disk.f_files and not disk.f_favail:
+        return 0, disk.f_blocks * disk.f_frsize  # no file can be made, however many bytes are free
     return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
