@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,7 @@ def look(
         alarms=(
             *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total, now),
             *_unwritable(machine, inventory),
+            *_without_files(machine),
             *map(Alarm, slips(machine)),
             *(() if summaries is None else _without_members(groups)),
             *(Alarm(f"config.toml, {table}: {NO_PATTERN}") for table in named if "*" in table.removesuffix('/*"]')),
@@ -346,11 +348,18 @@ def _left_out(machine: Machine) -> Sequence[str]:
     return (*machine.settings.left_out, *machine.settings.exposed, *machine.registry.left_out())
 
 
+def _without_files(machine: Machine) -> Iterator[Alarm]:
+    """A file system that counts its files, and can hold no more, however many bytes are free."""
+    with suppress(OSError):
+        disk = os.statvfs(nearest_existing(machine.settings.statedir))
+        if disk.f_files and not disk.f_favail:
+            text = "the disk of the store can hold no more files (see df -i), so nothing can be snapshotted"
+            yield Alarm(text, urgent=True)
+
+
 def _disk(machine: Machine) -> tuple[int | None, int | None]:
     try:
         disk = os.statvfs(nearest_existing(machine.settings.statedir))
     except OSError:
         return None, None
-    if disk.f_files and not disk.f_favail:
-        return 0, disk.f_blocks * disk.f_frsize  # no file can be made, however many bytes are free
     return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize

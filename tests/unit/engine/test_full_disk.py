@@ -73,6 +73,16 @@ def test_nothing_is_lost_and_a_collection_still_works(small: EngineFixture) -> N
     assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
 
 
+def test_a_disk_that_can_hold_no_more_files_is_critical(small: EngineFixture) -> None:
+    state = small.root / "state"
+    subprocess.run(["mount", "-o", "remount,nr_inodes=100", str(state)], check=True)
+    engine = small.engine()
+    assert not any(alarm.urgent for alarm in engine.overview().alarms)
+    for number in range(os.statvfs(state).f_favail):
+        (state / f"ballast-{number}").touch()
+    assert ["no more files" in alarm.text for alarm in engine.overview().alarms if alarm.urgent] == [True]
+
+
 def restored_without_guard(small: EngineFixture, engine: Engine) -> JobView:
     """A restore that found no room for its guard: what was live still stands aside."""
     assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
