@@ -12,6 +12,7 @@ from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.names import given_path, is_path, plain_name
 from dysnomia_tui.cli.shared.output import say, write_json
 from dysnomia_tui.cli.shared.parser import (
+    Given,
     Parser,
     Usage,
     add_change,
@@ -78,9 +79,11 @@ def parser() -> Parser:
         metavar="N",
         help="restore, verify, check, export: this one (default: the last); put-back: from this one",
     )
-    result.add_argument("--as", dest="name", default="", metavar="NAME", help="restore: into a copy called NAME")
     result.add_argument(
-        "--into", default="", metavar="CONTAINER",
+        "--as", dest="name", action=Given, default="", metavar="NAME", help="restore: into a copy called NAME"
+    )
+    result.add_argument(
+        "--into", action=Given, default="", metavar="CONTAINER",
         help="restore: a copy in this other container of the same type (name of or path to its configuration)",
     )  # fmt: skip
     result.add_argument(
@@ -88,7 +91,9 @@ def parser() -> Parser:
         help="restore --as: only these sections (repeat); export: this one; put-back: this one, or files (repeat)",
     )  # fmt: skip
     _add_rows(result)
-    result.add_argument("--to", default="", metavar="DIR", help="export: into this new folder, not to standard output")
+    result.add_argument(
+        "--to", action=Given, default="", metavar="DIR", help="export: into this new folder, not to standard output"
+    )
     add_yes_untrusted(result)
     result.add_argument(
         "--scheduled", action="store_true", help="snapshot: note that a timer asked for it, not a person"
@@ -105,7 +110,9 @@ def _add_rows(result: Parser) -> None:
         "--row", action="append", default=[], metavar="KEY",
         help="put-back: the row with this primary key (repeat); cells of one with several columns by commas",
     )  # fmt: skip
-    result.add_argument("--rows", default="", metavar="FILE", help="put-back: a key a line; - is standard input")
+    result.add_argument(
+        "--rows", action=Given, default="", metavar="FILE", help="put-back: a key a line; - is standard input"
+    )
     result.add_argument(
         "--lacking",
         action="store_true",

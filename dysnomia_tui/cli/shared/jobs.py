@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line
+from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line, write_message
 from dysnomia_tui.engine.errors import Blocked, Busy, Exit
 from dysnomia_tui.engine.records import Event, JobState, JobView
 
@@ -120,15 +120,13 @@ class Follower:
 
     def _move(self, text: str) -> None:
         if self.live and text:
-            sys.stderr.write(f"\r\x1b[K  {visible(text)[:100]}")
-            sys.stderr.flush()
+            write_message(f"\r\x1b[K  {visible(text)[:100]}")
             self._moving = True
 
     def end(self) -> None:
         """Leave the moving line."""
         if self._moving:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            write_message("\r\x1b[K")
             self._moving = False
 
 

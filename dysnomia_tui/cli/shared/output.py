@@ -31,6 +31,7 @@ __all__ = [
     "write_json",
     "write_line",
     "write_lines",
+    "write_message",
     "write_pieces",
 ]
 
@@ -85,8 +86,19 @@ def _encoded(line: str) -> bytes:
 
 def say(text: str) -> None:
     """One line of a message, on standard error."""
-    sys.stderr.write(visible(text) + "\n")
-    sys.stderr.flush()
+    write_message(visible(text) + "\n")
+
+
+def write_message(text: str) -> None:
+    """Write on standard error, as it is. Where that takes nothing (a full disk, a reader that has gone, a terminal that
+    hung up) this message and all later ones are dropped: what a command does, and its status, do not hang on them."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)  # what is buffered goes there, too: Python would fail at it once more at the end
+        os.close(null)
 
 
 def write_json(value: Any) -> None:

@@ -56,6 +56,28 @@ class Usage(EngineError):
     exit = Exit.USAGE
 
 
+NO_VALUE = "its value is empty: give one, or leave the option out"
+
+
+def given_path(text: str) -> Path:
+    """The path that an option names. Raises ArgumentTypeError for none, which ``Path`` takes for the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError(NO_VALUE)
+    return Path(text)
+
+
+class Given(argparse.Action):
+    """An option of ours whose value must not be empty: that is a script's variable that is not set, and no reason to
+    do what is done without the option (``--as "$NAME"`` would replace what is live)."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        if not values:
+            raise argparse.ArgumentError(self, NO_VALUE)
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line: it raises Usage."""
 
@@ -109,7 +131,10 @@ def add_general(parser: argparse.ArgumentParser) -> None:
     """The options that every command has."""
     parser.add_argument("--json", action="store_true", help="write the result as one JSON document")
     parser.add_argument(
-        "--statedir", type=Path, metavar="DIR", help="the snapshot store (default: DYSNOMIA_STATEDIR or Dysnomia's own)"
+        "--statedir",
+        type=given_path,
+        metavar="DIR",
+        help="the snapshot store (default: DYSNOMIA_STATEDIR or Dysnomia's own)",
     )
     add_version(parser)
 

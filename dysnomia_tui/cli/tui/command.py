@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line, write_lines
@@ -16,6 +15,7 @@ from dysnomia_tui.cli.shared.parser import (
     Parser,
     Usage,
     add_general,
+    given_path,
     load,
     open_engine,
     require_folder,
@@ -44,7 +44,9 @@ class SubParser(Parser):
     def __init__(self, *, prog: str, description: str = "", **_: object) -> None:
         super().__init__(prog, description)
         self.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="write one JSON document")
-        self.add_argument("--statedir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="the snapshot store")
+        self.add_argument(
+            "--statedir", type=given_path, metavar="DIR", default=argparse.SUPPRESS, help="the snapshot store"
+        )
 
 
 def parser(words: Collection[str] = COMMANDS) -> Parser:

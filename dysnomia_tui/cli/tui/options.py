@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-from dysnomia_tui.cli.shared.parser import add_change, add_yes_untrusted
+from dysnomia_tui.cli.shared.parser import add_change, add_yes_untrusted, given_path
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--openmetrics", action="store_true", help="write metrics, for node_exporter's textfile folder")
     parser.add_argument(
-        "--metrics", type=Path, metavar="FILE", help="put metrics into this file besides, in place of those before"
+        "--metrics",
+        type=given_path,
+        metavar="FILE",
+        help="put metrics into this file besides, in place of those before",
     )
     add_scheduled(parser)
 
@@ -42,7 +44,7 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--remove", action="store_true", help="stop and remove what --write has written")
     what.add_argument("--cron", action="store_true", help="write lines for a crontab instead")
     what.add_argument("--print", action="store_true", help="write the unit files to standard output")
-    parser.add_argument("--dir", type=Path, metavar="DIR", help="where units are (for root: /etc/systemd/system)")
+    parser.add_argument("--dir", type=given_path, metavar="DIR", help="where units are (for root: /etc/systemd/system)")
 
 
 def add_mark(parser: argparse.ArgumentParser) -> None:
@@ -147,7 +149,7 @@ def _add_nothing(parser: argparse.ArgumentParser) -> None:
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("place", nargs="?", default="", metavar="LINK", help="where to open: sqlite/orders@14:05, shop")
     parser.add_argument("--reset", action="store_true", help="throw the demo away and make it anew")
-    parser.add_argument("--prepare", type=Path, metavar="DIR", help="make it in DIR and exit")
+    parser.add_argument("--prepare", type=given_path, metavar="DIR", help="make it in DIR and exit")
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -177,7 +179,9 @@ def _add_optimise(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_install_modules(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it")
+    parser.add_argument(
+        "folder", type=given_path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it"
+    )
 
 
 def _add_module(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from dysnomia_tui.engine.machine.listed import alarms as listing_alarms
 from dysnomia_tui.engine.machine.machine import for_component
 from dysnomia_tui.engine.machine.named import NO_PATTERN, names_nothing
 from dysnomia_tui.engine.machine.permissions import unwritable
+from dysnomia_tui.engine.machine.slips import slips
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.records import (
     Alarm,
@@ -51,6 +53,8 @@ NEARLY_FULL = 0.03
 """Share of the disk that is left when it is worth an alarm."""
 STATELESS = "its type holds no state of its own: there is nothing to snapshot"
 WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
+FULL = 1 << 20
+"""Bytes without which no job begins: its record and its journal take as much."""
 
 
 def look(
@@ -97,6 +101,8 @@ def look(
         alarms=(
             *_alarms(inventory, containers, (*jobs, *earlier), (*_left_out(machine), *strange), free, total, now),
             *_unwritable(machine, inventory),
+            *_without_files(machine),
+            *map(Alarm, slips(machine)),
             *(() if summaries is None else _without_members(groups)),
             *(Alarm(f"config.toml, {table}: {NO_PATTERN}") for table in named if "*" in table.removesuffix('/*"]')),
             *more,
@@ -324,9 +330,11 @@ def _alarms(
         yield Alarm(text, urgent=urgent, topic=topic)
     for text in strange:
         yield Alarm(text)
-    if free is not None and total and free < total * NEARLY_FULL:
-        text = f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free"
-        yield Alarm(text, topic="the disk of the store is nearly full")
+    if free is not None and total and (free < FULL or free < total * NEARLY_FULL):
+        full = free < FULL
+        how = "full, so nothing can be snapshotted" if full else "nearly full"
+        text = f"the disk of the store is {how}: {free:,} of {total:,} bytes are free"
+        yield Alarm(text, urgent=full, topic="the disk of the store is nearly full")
 
 
 def _unwritable(machine: Machine, inventory: Inventory) -> Iterator[Alarm]:
@@ -349,6 +357,15 @@ def _without_members(groups: Sequence[GroupView]) -> Iterator[Alarm]:
 def _left_out(machine: Machine) -> Sequence[str]:
     """Configuration and modules that are not obeyed, and files that tell a secret to others."""
     return (*machine.settings.left_out, *machine.settings.exposed, *machine.registry.left_out())
+
+
+def _without_files(machine: Machine) -> Iterator[Alarm]:
+    """A file system that counts its files, and can hold no more, however many bytes are free."""
+    with suppress(OSError):
+        disk = os.statvfs(nearest_existing(machine.settings.statedir))
+        if disk.f_files and not disk.f_favail:
+            text = "the disk of the store can hold no more files (see df -i), so nothing can be snapshotted"
+            yield Alarm(text, urgent=True)
 
 
 def _disk(machine: Machine) -> tuple[int | None, int | None]:

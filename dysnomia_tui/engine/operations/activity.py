@@ -15,6 +15,7 @@ from dysnomia_tui.engine.errors import Unknown
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.listed import only_listed
 from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.machine.slips import slips_in
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.plans.staleness import component_depends, live_depends
@@ -69,7 +70,7 @@ def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datet
         steps=(Step(f"{key} {words}", str(key)),),
         params=params,
         depends=depends,
-        warnings=_activity_warnings(machine, key, activity),
+        warnings=(*_activity_warnings(machine, key, activity), *slips_in(machine, [key.container])),
         blockers=tuple(blockers),
         command=("dysnomia", "-o", activity, "-c", key.component, "-C", key.container),
         confirm=confirmation(grade, (key,), key.component),

@@ -21,6 +21,7 @@ from dysnomia_tui.engine.component.trust import made_here
 from dysnomia_tui.engine.errors import EngineError, Exit, Stale
 from dysnomia_tui.engine.jobs.context import ELSEWHERE, JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.machine.slips import slips_in
 from dysnomia_tui.engine.operations.snapshot import _generation
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
@@ -119,6 +120,7 @@ def _warnings(machine: Machine, generation: Generation, preflight: Preflight) ->
         *(finding.text for finding in _dangerous(preflight)),
         *generation_warnings(machine, generation),
         *_texts(preflight, Severity.WARNING),
+        *slips_in(machine, [generation.key.container]),
     )
 
 

@@ -13,6 +13,7 @@ from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.errors import Blocked
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.machine.slips import slips_in
 from dysnomia_tui.engine.operations.failures import Failures
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
@@ -45,6 +46,7 @@ def plan_snapshot(machine: Machine, keys: Collection[ComponentKey], reason: Reas
         steps=tuple(Step(f"a generation of {key} would be made, if its state changed", str(key)) for key in ordered),
         params={"reason": reason.value, "text": text},
         depends=depends,
+        warnings=slips_in(machine, [key.container for key in ordered]),
         blockers=tuple(blockers),
         command=_snapshot_command(machine, ordered, text),
         confirm=confirmation(grade, ordered, str(len(ordered))),

@@ -30,6 +30,9 @@ class Plugin(ABC):
     """Other programs that do in a tool's place."""
     tool_folders: ClassVar[tuple[str, ...]] = ()
     """Folders besides the PATH in which it finds its tools, as patterns."""
+    property_names: ClassVar[tuple[str, ...]] = ()
+    """The properties of a container that it reads: what is like one of them, and is none, is named as a slip. Empty
+    where that is not known, and then nothing is."""
     stateless: ClassVar[str] = ""
     """Of a type that holds no state: why there is nothing to snapshot, and where what it works on is kept."""
 

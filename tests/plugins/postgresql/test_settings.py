@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.base import Place, Purpose
+from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.sessions import Session, options
 from tests.plugins.conformance.bare import Bare, restore
 from tests.plugins.postgresql.bare import bare_component
@@ -70,6 +71,14 @@ def test_no_setting_of_anybodys_is_a_change_of_state(bare: Bare, postgres: Postg
     finally:
         postgres.sql(f"ALTER {whose} RESET ALL", PGOPTIONS=CLIENT)
     assert postgres.sql("TABLE t", "orders", PGOPTIONS=CLIENT) == rows
+
+
+def test_a_limit_of_temporary_files_breaks_no_question_off(bare: Bare, postgres: PostgresServer) -> None:
+    for setting in ("temp_file_limit = 0", "work_mem = '64kB'", "enable_hashagg = off"):
+        postgres.sql(f"ALTER ROLE postgres SET {setting}")
+    client = Client.of(bare.context())
+    many = "SELECT DISTINCT repeat('x', 99) || n FROM generate_series(1, 9999) AS n"
+    assert client.ask(f"SELECT count(*) FROM ({many}) AS many") == 9999
 
 
 def test_what_depends_on_the_databases_settings_is_loaded_under_them(bare: Bare, postgres: PostgresServer) -> None:
@@ -214,6 +223,7 @@ def test_sessions_set_only_what_the_server_knows(major: int) -> None:
         assert ("transaction_timeout=0" in found.replace("idle_in_transaction_session_timeout=0", "")) == (major >= 17)
     assert "session_replication_role" in options(Session.LOAD, major, superuser=True)
     assert "session_replication_role" not in options(Session.LOAD, major)
-    assert "-c temp_file_limit=-1" in options(Session.LOAD, major, superuser=True)
+    assert all("-c temp_file_limit=-1" in options(one, major, superuser=True) for one in Session)
+    assert "temp_file_limit" not in options(Session.LOAD, major)
     assert all(("-c jit=off" in options(one, major)) is (one is not Session.PLAIN) for one in Session)
     assert "-c default_transaction_isolation=read\\ committed" in options(Session.ASK, major)

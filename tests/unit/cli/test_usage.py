@@ -100,6 +100,17 @@ def test_wrong_usage_is_one_line_and_2(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("option", ["--as", "--into", "--to", "--rows", "--statedir"])
+def test_an_option_whose_value_is_an_unset_variable_is_not_left_out(
+    option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "dysnomia", "-o", "restore", "-C", "sqlite", "-c", "orders", option, "") == 2
+    assert f"argument {option}: its value is empty" in capsys.readouterr().err
+    for words in (("jobs", "--statedir", ""), ("install-modules", "")):
+        assert call(monkeypatch, "dysnomia-tui", *words) == 2
+        assert "its value is empty" in capsys.readouterr().err
+
+
 def test_wrong_usage_under_json_is_an_object_as_well(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

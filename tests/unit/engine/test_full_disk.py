@@ -63,7 +63,7 @@ def test_nothing_is_lost_and_a_collection_still_works(small: EngineFixture) -> N
     assert caught.value.exit is Exit.NO_SPACE
     assert [(one.number, one.id) for one in engine.generations(ORDERS)] == before
     assert engine.overview().containers
-    assert any("nearly full" in alarm.text for alarm in engine.overview().alarms)
+    assert any(alarm.urgent and "is full, so nothing can" in alarm.text for alarm in engine.overview().alarms)
 
     review = engine.gc_review([ORDERS], None, drop=[(ORDERS, 1), (ORDERS, 2)])
     job = small.run(engine, engine.plan_gc(review, now=True))
@@ -71,6 +71,16 @@ def test_nothing_is_lost_and_a_collection_still_works(small: EngineFixture) -> N
     assert [one.number for one in engine.generations(ORDERS)] == [3]
     (small.root / "state" / "ballast").unlink()
     assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+
+
+def test_a_disk_that_can_hold_no_more_files_is_critical(small: EngineFixture) -> None:
+    state = small.root / "state"
+    subprocess.run(["mount", "-o", "remount,nr_inodes=100", str(state)], check=True)
+    engine = small.engine()
+    assert not any(alarm.urgent for alarm in engine.overview().alarms)
+    for number in range(os.statvfs(state).f_favail):
+        (state / f"ballast-{number}").touch()
+    assert ["no more files" in alarm.text for alarm in engine.overview().alarms if alarm.urgent] == [True]
 
 
 def restored_without_guard(small: EngineFixture, engine: Engine) -> JobView:

@@ -22,6 +22,8 @@ from dysnomia_plugins.toolkit.containers.facts import Facts
 
 SOCKET = "/var/run/docker.sock"
 ASK_SECONDS = 5.0
+CONTAINER_PROPERTIES = ("dockerContainer", "podmanContainer", "containerClient", "dockerSocket")
+"""Of a type whose server may run in one."""
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 """What Docker and Podman let a container be called: never an option, nor a path."""
 _NONE = re.compile(r"no such (container|object)", re.IGNORECASE)

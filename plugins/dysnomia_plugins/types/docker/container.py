@@ -43,6 +43,7 @@ class DockerContainer(Plugin):
 
     type: ClassVar[str] = "docker-container"
     title: ClassVar[str] = "Docker container"
+    property_names: ClassVar[tuple[str, ...]] = ("dockerSocket", "dockerProgram", "dockerStatelessDeployment")
     tools: ClassVar[tuple[str, ...]] = client.TOOLS
     packages: ClassVar[Mapping[str, str]] = client.PACKAGES
     alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = client.ALTERNATIVES

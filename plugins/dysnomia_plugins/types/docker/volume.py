@@ -72,6 +72,13 @@ class DockerVolume(FilesetState):
 
     type: ClassVar[str] = "docker-volume"
     title: ClassVar[str] = "Docker volume"
+    property_names: ClassVar[tuple[str, ...]] = (
+        "dockerSocket",
+        "dockerProgram",
+        "volumeRestore",
+        "volumeSnapshot",
+        "dockerStopTimeout",
+    )
     tools: ClassVar[tuple[str, ...]] = client.TOOLS
     packages: ClassVar[Mapping[str, str]] = client.PACKAGES
     alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = client.ALTERNATIVES

@@ -45,6 +45,13 @@ class EjabberdDump(StatePlugin):
 
     type: ClassVar[str] = "ejabberd-dump"
     title: ClassVar[str] = "ejabberd database"
+    property_names: ClassVar[tuple[str, ...]] = (
+        "ejabberdUser",
+        "ejabberdSettings",
+        "ejabberdNode",
+        "ejabberdSpool",
+        "ejabberdHome",
+    )
     tools: ClassVar[tuple[str, ...]] = ("erl",)
     packages: ClassVar[Mapping[str, str]] = {"erl": "erlang-base"}
     main_artefact: ClassVar[str] = contents.DUMP

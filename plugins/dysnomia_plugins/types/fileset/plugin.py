@@ -12,3 +12,4 @@ class Fileset(FilesetState):
 
     type: ClassVar[str] = "fileset"
     title: ClassVar[str] = "set of files"
+    property_names: ClassVar[tuple[str, ...]] = ("targetDir", "filesetOwner")

@@ -48,6 +48,7 @@ class GitRepository(RepositoryState):
 
     type: ClassVar[str] = "git-repository"
     title: ClassVar[str] = "git repository"
+    property_names: ClassVar[tuple[str, ...]] = ("gitBaseDir",)
     tools: ClassVar[tuple[str, ...]] = ("git",)
     main_artefact: ClassVar[str] = contents.BUNDLE
     copy_named: ClassVar[str] = NAMED

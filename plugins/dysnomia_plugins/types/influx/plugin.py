@@ -49,6 +49,15 @@ class InfluxDatabase(StatePlugin):
 
     type: ClassVar[str] = discover.TYPE
     title: ClassVar[str] = "InfluxDB database"
+    property_names: ClassVar[tuple[str, ...]] = (
+        "influxdbHttpPort",
+        "influxdbHttpHost",
+        "influxdbUser",
+        "influxdbPassword",
+        "influxdbStop",
+        "influxdbStart",
+        "influxdbUsername",
+    )
     main_artefact: ClassVar[str] = contents.DUMP
 
     # Life.

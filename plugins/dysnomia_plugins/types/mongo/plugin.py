@@ -46,6 +46,17 @@ class MongoDatabase(StatePlugin):
 
     type: ClassVar[str] = "mongo-database"
     title: ClassVar[str] = "MongoDB database"
+    property_names: ClassVar[tuple[str, ...]] = (
+        "mongoPort",
+        "mongoHost",
+        "mongoSocket",
+        "mongoUser",
+        "mongoPassword",
+        "mongoAuthDatabase",
+        "mongoReadConcern",
+        "mongoDumpArgs",
+        "mongoRestoreArgs",
+    )
     order_varies: ClassVar[bool] = True
     """Of snapshots by ``mongodump``: it writes documents in the order in which they are stored."""
 

@@ -55,7 +55,7 @@ from dysnomia_plugins.types.mysql.created import TABLE
 from dysnomia_plugins.types.mysql.kept_events import EVENTS, keep, kept, woven
 from dysnomia_plugins.types.mysql.names import KEPT, MAX_CHARACTERS, check_database
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, without_host
-from dysnomia_plugins.types.mysql.server import Server, error_code
+from dysnomia_plugins.types.mysql.server import PROPERTIES, Server, error_code
 from dysnomia_plugins.types.mysql.unseen import refuse_unseen
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
@@ -70,6 +70,7 @@ class MysqlDatabase(SqlDatabase):
 
     type: ClassVar[str] = "mysql-database"
     title: ClassVar[str] = "MariaDB database"
+    property_names: ClassVar[tuple[str, ...]] = PROPERTIES
     tools: ClassVar[tuple[str, ...]] = ("mariadb", "mariadb-dump")
     packages: ClassVar[Mapping[str, str]] = {"mariadb": "mariadb-client", "mariadb-dump": "mariadb-client"}
     digest_version: ClassVar[int] = 2

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, WrongCredentials
 from dysnomia_plugins.interface.context import single
-from dysnomia_plugins.toolkit.containers.engine import Reference
+from dysnomia_plugins.toolkit.containers.engine import CONTAINER_PROPERTIES, Reference
 from dysnomia_plugins.toolkit.servers import namesake
 from dysnomia_plugins.types.mysql.defaults import Options
 
@@ -34,6 +34,15 @@ SOCKET = "/run/mysqld/mysqld.sock"
 """Where Debian's server and clients have it."""
 _PACKET = "1G"
 """The largest a client takes: a row of blobs must pass (the server has its own limit)."""
+PROPERTIES = (
+    "mysqlUsername",
+    "mysqlPassword",
+    "mysqlSocket",
+    "mysqlHost",
+    "mysqlPort",
+    "mysqlDefaultsFile",
+    *CONTAINER_PROPERTIES,
+)
 
 
 @dataclass(frozen=True, slots=True)

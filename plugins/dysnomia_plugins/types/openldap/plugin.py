@@ -51,6 +51,7 @@ class OpenldapDirectory(StatePlugin):
 
     type: ClassVar[str] = "openldap-directory"
     title: ClassVar[str] = "OpenLDAP directory"
+    property_names: ClassVar[tuple[str, ...]] = ("ldapConfig", "ldapSuffix", "ldapStop", "ldapStart")
     tools: ClassVar[tuple[str, ...]] = ("slapcat", "slapadd")
     packages: ClassVar[Mapping[str, str]] = {"slapcat": "slapd", "slapadd": "slapd"}
     tool_folders: ClassVar[tuple[str, ...]] = ("/usr/sbin", "/usr/local/sbin")

@@ -16,7 +16,7 @@ from dysnomia_plugins.toolkit.sqldump.names import encode
 from dysnomia_plugins.types.postgresql.contained import resolved
 from dysnomia_plugins.types.postgresql.names import MAX_BYTES, identifier, literal
 from dysnomia_plugins.types.postgresql.server import CONNECT_TIMEOUT, NoDatabase, Server, explain
-from dysnomia_plugins.types.postgresql.sessions import ASSUMED, WATCHES, Session, options
+from dysnomia_plugins.types.postgresql.sessions import ASSUMED, TEMPORARY, WATCHES, Session, options
 from dysnomia_plugins.types.postgresql.tools import Tool, any_tool, fitting_tool, tool_inside
 
 MAINTENANCE = ("postgres", "template1")
@@ -160,7 +160,9 @@ class Client:
                     raise
 
     def _learns(self, text: str) -> bool:
-        """Whether a failure tells that the server is older or newer than assumed: then it is asked again."""
+        """Whether a failure tells what was not known of the server or of our role: then it is asked again."""
+        if self._superuser is None and TEMPORARY in text:
+            return self.superuser
         if self._watches and WATCHES in text and "unrecognized" not in text:
             self._watches = False
             return True

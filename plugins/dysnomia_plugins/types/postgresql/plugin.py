@@ -38,7 +38,7 @@ from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.contents import TABLE, ContentsWriter, scan
 from dysnomia_plugins.types.postgresql.names import MAX_BYTES, check_database, identifier
 from dysnomia_plugins.types.postgresql.scanner import DumpScanner, Part
-from dysnomia_plugins.types.postgresql.server import NoDatabase, Server
+from dysnomia_plugins.types.postgresql.server import PROPERTIES, NoDatabase, Server
 from dysnomia_plugins.types.postgresql.sessions import MONEY, Session
 from dysnomia_plugins.types.postgresql.tools import FOLDERS, any_tool
 from dysnomia_store.model import FOOTERS, Metadata, Section
@@ -65,6 +65,7 @@ class PostgresqlDatabase(SqlDatabase):
 
     type: ClassVar[str] = "postgresql-database"
     title: ClassVar[str] = "PostgreSQL database"
+    property_names: ClassVar[tuple[str, ...]] = PROPERTIES
     tools: ClassVar[tuple[str, ...]] = ("psql", "pg_dump")
     packages: ClassVar[Mapping[str, str]] = {"psql": "postgresql-client", "pg_dump": "postgresql-client"}
     tool_folders: ClassVar[tuple[str, ...]] = tuple(f"/usr/{folder}" for folder in FOLDERS)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, WrongCredentials
 from dysnomia_plugins.interface.context import single
-from dysnomia_plugins.toolkit.containers.engine import Reference
+from dysnomia_plugins.toolkit.containers.engine import CONTAINER_PROPERTIES, Reference
 from dysnomia_plugins.toolkit.guarded.acting import Actor
 from dysnomia_plugins.toolkit.guarded.named_file import reader_of
 from dysnomia_plugins.toolkit.servers import namesake
@@ -33,6 +33,17 @@ DEFAULT_PORT = "5432"
 TRUST_OWNERS = "postgresqlTrustOwners"
 CONNECT_TIMEOUT = 15
 """Seconds in which a server must let us in; one that is stopped (SIGSTOP) takes connections and never answers."""
+PROPERTIES = (
+    "postgresqlUsername",
+    "postgresqlPort",
+    "postgresqlRuntimeDir",
+    "postgresqlHost",
+    "postgresqlPassword",
+    "postgresqlPassFile",
+    "postgresqlBinDir",
+    "postgresqlTrustOwners",
+    *CONTAINER_PROPERTIES,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,11 @@ _BY_SUPERUSERS: Mapping[str, str] = {
     "zero_damaged_pages": "off",
     "ignore_checksum_failure": "off",
     "lc_messages": "C",
-    "temp_file_limit": "-1",  # indexes are sorted in temporary files
 }
 """What only a superuser may set, and so cannot stand in the options of everyone's sessions."""
+TEMPORARY = "temp_file_limit"
+"""What breaks a session off that sorts an index, or many rows of the catalogs, in temporary files; a superuser's to
+set, too."""
 _NEWER_MINORS: Mapping[str, str] = {"restrict_nonsystem_relation_kind": ""}
 """Came with a minor release: set where the server knows it."""
 
@@ -98,6 +100,8 @@ def options(session: Session, major: int, *, superuser: bool = False, watches: b
         settings |= _PRINTED
     if session is Session.ASK:
         settings["search_path"] = "pg_catalog"
+    if superuser:
+        settings[TEMPORARY] = "-1"
     if superuser and session in (Session.DUMP, Session.LOAD):
         settings |= _BY_SUPERUSERS
     if not watches:

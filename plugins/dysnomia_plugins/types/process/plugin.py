@@ -33,6 +33,7 @@ class Process(Plugin):
 
     type: ClassVar[str] = "process"
     title: ClassVar[str] = "process"
+    property_names: ClassVar[tuple[str, ...]] = ("runtimeDir", "timeout", "logDir")
     tools: ClassVar[tuple[str, ...]] = accounts.TOOLS
     packages: ClassVar[Mapping[str, str]] = deployment.PACKAGES
     stateless: ClassVar[str] = deployment.no_state("a process")

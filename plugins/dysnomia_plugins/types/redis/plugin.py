@@ -80,6 +80,22 @@ class RedisDatabase(StatePlugin):
 
     type: ClassVar[str] = "redis-database"
     title: ClassVar[str] = "Redis server's data"
+    property_names: ClassVar[tuple[str, ...]] = (
+        "redisSocket",
+        "redisHost",
+        "redisPort",
+        "redisUsername",
+        "redisPassword",
+        "redisPasswordFile",
+        "redisCopiesDir",
+        "redisServerUser",
+        "redisBinDir",
+        "redisTimeout",
+        "dockerContainer",
+        "podmanContainer",
+        "containerClient",
+        "dockerSocket",
+    )
     tools: ClassVar[tuple[str, ...]] = ("redis-server", "redis-cli")
     packages: ClassVar[Mapping[str, str]] = {"redis-cli": "redis-tools"}
     alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {

@@ -79,6 +79,7 @@ class SqliteDatabase(StatePlugin):
 
     type = "sqlite-database"
     title = "SQLite database"
+    property_names = ("sqliteDir", "sqliteLockTimeout")
     digest_version = 1
 
     @cached_property

@@ -50,6 +50,7 @@ class SubversionRepository(RepositoryState):
 
     type: ClassVar[str] = "subversion-repository"
     title: ClassVar[str] = "Subversion repository"
+    property_names: ClassVar[tuple[str, ...]] = ("svnBaseDir", "svnGroup")
     tools: ClassVar[tuple[str, ...]] = ("svnadmin", "svnlook")
     packages: ClassVar[Mapping[str, str]] = {"svnadmin": "subversion", "svnlook": "subversion"}
     main_artefact: ClassVar[str] = contents.DUMP

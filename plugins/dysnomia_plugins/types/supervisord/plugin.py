@@ -34,6 +34,7 @@ class SupervisordProgram(Plugin):
 
     type: ClassVar[str] = "supervisord-program"
     title: ClassVar[str] = "supervisord program"
+    property_names: ClassVar[tuple[str, ...]] = ("supervisordTargetDir",)
     tools: ClassVar[tuple[str, ...]] = accounts.TOOLS
     packages: ClassVar[Mapping[str, str]] = deployment.PACKAGES
     stateless: ClassVar[str] = deployment.no_state("a program")

@@ -31,6 +31,7 @@ class SystemdUnit(Plugin):
 
     type: ClassVar[str] = "systemd-unit"
     title: ClassVar[str] = "systemd unit"
+    property_names: ClassVar[tuple[str, ...]] = ("systemdTargetDir", "systemdRootTarget", "systemdUserServices")
     tools: ClassVar[tuple[str, ...]] = ("systemctl", "journalctl", *accounts.TOOLS)
     packages: ClassVar[Mapping[str, str]] = {
         "systemctl": "systemd", "journalctl": "systemd", **deployment.PACKAGES,

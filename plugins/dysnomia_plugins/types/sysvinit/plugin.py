@@ -32,6 +32,7 @@ class SysvinitScript(Plugin):
 
     type: ClassVar[str] = "sysvinit-script"
     title: ClassVar[str] = "sysvinit script"
+    property_names: ClassVar[tuple[str, ...]] = ("runlevel", "logDir")
     tools: ClassVar[tuple[str, ...]] = accounts.TOOLS
     packages: ClassVar[Mapping[str, str]] = deployment.PACKAGES
     stateless: ClassVar[str] = deployment.no_state("a script", "its programs keep")

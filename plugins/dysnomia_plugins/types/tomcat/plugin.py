@@ -129,6 +129,7 @@ class TomcatWebApplication(ServletArchives):
 
     type: ClassVar[str] = "tomcat-webapplication"
     title: ClassVar[str] = "Tomcat web application"
+    property_names: ClassVar[tuple[str, ...]] = ("catalinaBaseDir", "timeout")
     stateless: ClassVar[str] = deployment.no_state("a web application")
     inside: ClassVar[Path] = Path("webapps")
     ending: ClassVar[str] = ".war"
@@ -143,6 +144,7 @@ class Axis2WebService(ServletArchives):
 
     type: ClassVar[str] = "axis2-webservice"
     title: ClassVar[str] = "Axis2 web service"
+    property_names: ClassVar[tuple[str, ...]] = ("axis2BaseDir", "catalinaBaseDir", "timeout")
     stateless: ClassVar[str] = deployment.no_state("a web service")
     inside: ClassVar[Path] = Path("webapps") / "axis2" / "WEB-INF" / "services"
     ending: ClassVar[str] = ".aar"

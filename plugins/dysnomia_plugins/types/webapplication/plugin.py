@@ -40,6 +40,7 @@ RELOADED = "web-reloaded"
 class WebApplication(FilesetState):
     """What each of the types is for a component with ``.dysnomia-fileset``."""
 
+    property_names: ClassVar[tuple[str, ...]] = ("documentRoot", "filesetOwner", "reloadCommand")
     linked: ClassVar[Class]
     """The same type, for a component without it."""
 

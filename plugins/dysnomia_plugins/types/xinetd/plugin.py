@@ -28,6 +28,7 @@ class XinetdService(Plugin):
 
     type: ClassVar[str] = "xinetd-service"
     title: ClassVar[str] = "xinetd service"
+    property_names: ClassVar[tuple[str, ...]] = ("xinetdTargetDir", "xinetdPidFile")
     tools: ClassVar[tuple[str, ...]] = accounts.TOOLS
     packages: ClassVar[Mapping[str, str]] = deployment.PACKAGES
     stateless: ClassVar[str] = deployment.no_state("a service")

@@ -20,7 +20,7 @@ from dysnomia_plugins.types.mysql.globals.facts import KINDS
 from dysnomia_plugins.types.mysql.globals.keeper import MysqlKeeper
 from dysnomia_plugins.types.mysql.names import MAX_CHARACTERS, check_database
 from dysnomia_plugins.types.mysql.plugin import MysqlDatabase
-from dysnomia_plugins.types.mysql.server import Server
+from dysnomia_plugins.types.mysql.server import PROPERTIES, Server
 
 COMPONENT = "globals"
 """What the component is called, where discovery names it."""
@@ -31,6 +31,7 @@ class MysqlGlobals(GlobalsPlugin):
 
     type: ClassVar[str] = "mysql-globals"
     title: ClassVar[str] = "MariaDB accounts and privileges"
+    property_names: ClassVar[tuple[str, ...]] = PROPERTIES
     tools: ClassVar[tuple[str, ...]] = ("mariadb",)
     packages: ClassVar[Mapping[str, str]] = {"mariadb": "mariadb-client"}
     alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {"mariadb": ("mysql",)}

@@ -20,7 +20,7 @@ from dysnomia_plugins.types.postgresql.globals.facts import KINDS
 from dysnomia_plugins.types.postgresql.globals.keeper import PostgresqlKeeper
 from dysnomia_plugins.types.postgresql.names import MAX_BYTES, check_database
 from dysnomia_plugins.types.postgresql.plugin import PostgresqlDatabase
-from dysnomia_plugins.types.postgresql.server import Server
+from dysnomia_plugins.types.postgresql.server import PROPERTIES, Server
 from dysnomia_plugins.types.postgresql.tools import FOLDERS
 
 COMPONENT = "globals"
@@ -32,6 +32,7 @@ class PostgresqlGlobals(GlobalsPlugin):
 
     type: ClassVar[str] = "postgresql-globals"
     title: ClassVar[str] = "PostgreSQL roles and settings"
+    property_names: ClassVar[tuple[str, ...]] = PROPERTIES
     tools: ClassVar[tuple[str, ...]] = ("psql",)
     packages: ClassVar[Mapping[str, str]] = {"psql": "postgresql-client"}
     tool_folders: ClassVar[tuple[str, ...]] = tuple(f"/usr/{folder}" for folder in FOLDERS)
