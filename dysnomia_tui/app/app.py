@@ -40,6 +40,7 @@ from dysnomia_tui.app.terminal.crash import report
 from dysnomia_tui.app.terminal.driver import TerminalDriver
 from dysnomia_tui.app.terminal.ending import Ending
 from dysnomia_tui.app.terminal.key_order import TypingAhead
+from dysnomia_tui.app.terminal.remote import is_remote
 from dysnomia_tui.app.terminal.terminal import osc52, refuse, run_demo
 from dysnomia_tui.app.widgets.bars import HeadBar, JobStrip
 from dysnomia_tui.app.widgets.row_table import RowTable
@@ -94,8 +95,10 @@ class DysnomiaApp(TypingAhead):
         # Told now, for this is where Textual decides what NO_COLOR means: no colours at all, or greys of our own (which
         # over the terminal's own ground would be black on black).
         super().__init__(driver_class=TerminalDriver, ansi_color=True if chosen in theme.NATIVE else None)
-        self.settings = settings
-        self.set_class(not settings.dim, "-undimmed")
+        keys, self._key_problems = checked_keymap(settings.keys)
+        self.settings = replace(settings, keys=keys)
+        """config.toml's; of its keys those that are bound, so that footer and help name no other."""
+        self.set_class(is_remote(environ) if settings.dim is None else not settings.dim, "-undimmed")
         self.clock = clock or utc_now
         self.state = AppState()
         self.client = Client(self, make_engine)
@@ -145,9 +148,8 @@ class DysnomiaApp(TypingAhead):
         self.ending.started()
 
     def on_mount(self) -> None:
-        keymap, problems = checked_keymap(self.settings.keys)
-        self.set_keymap(keymap)
-        for problem in problems:
+        self.set_keymap(self.settings.keys)
+        for problem in self._key_problems:
             self.notify(problem, severity="warning", markup=False, timeout=15)
         if self.settings.theme and self.settings.theme not in self.available_themes:
             known = ", ".join(theme.NAMES)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from dysnomia_tui.app.present.columns import Column
+from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.row_table import RowTable
@@ -49,8 +50,15 @@ class PagedRows(Generic[T]):
         self._ended = True
 
     def set_columns(self) -> None:
-        """Give the table columns for the rows of the first page, as far as it was read."""
-        self._table.set_columns(self._columns(self._pages.first()))
+        """Give the table columns for the rows of the first page; none to look at before a page has come, since they
+        would become wider under the eyes. Rows that are searched for come from elsewhere."""
+        waits = not self._pages.came and not self._table.searching
+        self._table.set_columns([self._waiting] if waits else self._columns(self._pages.first()))
+
+    @property
+    def _waiting(self) -> Column[int]:
+        """Drawn, it asks for its row as the others do."""
+        return Column("waiting", "", 1, lambda number: plain("" if self.row(number) or number else "…"), gap=0, flex=1)
 
     def row(self, number: int) -> T | None:
         """A row; None while it is read, which is begun here."""
@@ -69,10 +77,11 @@ class PagedRows(Generic[T]):
         start = page * PAGE
 
         def have(rows: Sequence[T]) -> None:
+            is_first = page == 0 or not self._pages.came
             self._pages.put(page, rows)
             if self._ended:
                 return
-            if page == 0:
+            if is_first:
                 self.set_columns()
             if len(rows) < PAGE and not self._table.filter_text:
                 self._table.set_items(range(start + len(rows)))
@@ -81,6 +90,7 @@ class PagedRows(Generic[T]):
         def failed(problem: str) -> None:
             self._pages.put(page, ())
             if not self._ended:
+                self.set_columns()
                 self._failed(problem)
 
         self._screen.ask(

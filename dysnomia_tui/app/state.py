@@ -111,6 +111,11 @@ class AppState:
     def _by_key(self) -> Mapping[ComponentKey, ComponentView]:
         return {view.key: view for view in self.components()}
 
+    def not_adopted(self) -> tuple[Found, ...]:
+        """What was found on this machine, without what has been adopted since it was looked for."""
+        active = {view.key for view in self.components() if view.active}
+        return tuple(one for one in self.found or () if ComponentKey(one.container, one.component) not in active)
+
     def container(self, name: str) -> ContainerView | None:
         return next((view for view in self.containers() if view.name == name), None)
 

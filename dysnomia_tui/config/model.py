@@ -109,8 +109,9 @@ class Settings:
     theme: str = ""
     zone: str = "server"
     """``server``, ``utc`` or ``relative``."""
-    dim: bool = True
-    """Whether what is around a window is darkened: each of its cells is written to the terminal for that."""
+    dim: bool | None = None
+    """Whether what is around a window is darkened: each of its cells is written to the terminal for that. None: where
+    the terminal is not at the other end of a network."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Action id -> keys, comma-separated."""
     compression_by_container: Mapping[str, str] = field(default_factory=dict)

@@ -62,6 +62,5 @@ def settings(folder: Path, environ: Mapping[str, str] | None = None) -> Settings
         own = load_settings(os.environ if environ is None else environ)
     except SettingsError:
         return settings  # the demo opens whatever is wrong with it
-    return replace(
-        settings, theme=settings.theme or own.theme, dim=settings.dim and own.dim, keys={**own.keys, **settings.keys}
-    )
+    dim = own.dim if settings.dim is None else settings.dim
+    return replace(settings, theme=settings.theme or own.theme, dim=dim, keys={**own.keys, **settings.keys})

@@ -57,6 +57,7 @@ def fake_settings(**changes: object) -> Settings:
         modules_path=(),
         user_config=Path("/nonexistent/config"),
         zone="utc",
+        dim=True,
     )
     return replace(base, **changes)  # type: ignore[arg-type]
 

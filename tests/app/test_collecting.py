@@ -61,6 +61,10 @@ async def test_without_a_policy_nothing_is_deleted() -> None:
         screen = await opened(run)
         assert "nothing would be deleted" in run.text()
         assert "DELETE" not in run.text()
+        assert "X carry out" not in run.text()
+        await run.press("X")
+        assert "nothing would be deleted" in run.toasts()
+        assert run.app.screen is screen
         assert screen.review is not None
         assert screen.review.dropped == ()
 

@@ -17,7 +17,18 @@ from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.probing.client import NOT_ANSWERING
 from dysnomia_tui.engine.records import Application, ComponentView, Health, JobState
 from tests.app.driving import driven
-from tests.app.fake_world import CRM, DOCUMENTS, ORDERS, SETTINGS, World, component, generation, job, world
+from tests.app.fake_world import (
+    CRM,
+    DOCUMENTS,
+    ORDERS,
+    SETTINGS,
+    World,
+    component,
+    fake_settings,
+    generation,
+    job,
+    world,
+)
 from tests.thorough import seldom
 
 
@@ -147,6 +158,16 @@ async def test_a_filter_is_live_shown_and_taken_away_by_escape() -> None:
         assert "1/1 of 40, filter: guard" in run.text()
         await run.press("escape")
         assert len(run.main.list.shown) == 40
+
+
+async def test_a_filter_of_the_tree_is_shown_as_long_as_it_hides_something() -> None:
+    async with driven() as run:
+        await run.press("slash", *"orders", "enter")
+        await run.until(lambda: "filter: orders" in run.text())
+        assert [str(row.key) for row in run.main.units.shown] == ["postgresql/orders"]
+        await run.press("escape")
+        await run.until(lambda: "filter: orders" not in run.text())
+        assert len(run.main.units.shown) > 1
 
 
 async def test_sorting_by_the_same_column_turns_it_and_escape_ends_it() -> None:
@@ -579,6 +600,14 @@ async def test_ctrl_c_says_how_to_leave_on_any_screen() -> None:
         assert run.engine.submitted == []
 
 
+@pytest.mark.parametrize(("wanted", "key"), [("f5", "s"), ("f6", "f6")])
+async def test_the_footer_names_the_key_that_works_where_another_was_refused(wanted: str, key: str) -> None:
+    async with driven(settings=fake_settings(keys={"snapshot": wanted}), size=(120, 40)) as run:
+        assert f"{key} snap " in run.text()
+        await run.press(key)
+        assert (await run.confirmation()).plan.kind == "snapshot"
+
+
 async def test_the_cursor_lands_on_what_was_adopted() -> None:
     async with driven() as run:
         found = next(item for item in run.engine.world.found if item.readable)
@@ -597,6 +626,9 @@ async def test_the_cursor_lands_on_what_was_adopted() -> None:
         run.engine.world.containers = (*others, made)
         run.app.poller.look()
         await run.until(lambda: run.main.here().key == key)
+        rows = run.main.units.items
+        assert found not in [row.found for row in rows], "it is no longer among what is not adopted"
+        assert any(row.found for row in rows)
 
 
 async def test_what_was_found_is_listed_with_type_place_and_size() -> None:

@@ -20,7 +20,7 @@ from dysnomia_tui.app.present.columns import lay_out
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.engine import Schedule, TimerState
-from dysnomia_tui.engine.records import Condition, Health, JobState
+from dysnomia_tui.engine.records import Condition, Found, Health, JobState
 from tests.app.fake_engine import FakeEngine
 from tests.app.fake_world import NOW, ORDERS, component, generation, job, orders_generations, world
 
@@ -114,6 +114,28 @@ def test_a_name_comes_before_numbers_where_there_is_little_room() -> None:
     assert "documents" in components.line(row, TIMES, 20).plain
     assert components.line(row, TIMES, 40).plain.split() == ["!", "documents", "stale", "16w", "1"]
     assert all(components.line(row, TIMES, cells).cell_len <= cells for cells in range(14, 60))
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"), [(40, "openldap-directory  36K"), (32, "openldap  36K"), (20, "36K"), (14, "36K")]
+)
+def test_of_what_was_found_the_type_gives_way_before_the_name(cells: int, said: str) -> None:
+    properties = {"type": "openldap-directory"}
+    row = components.TreeRow("?", found=Found("openldap-directory", "ldap", "dc=nodomain", properties, 36 * 1024, ""))
+    told = components.line(row, TIMES, cells).plain
+    assert told.split("  ", 1)[-1].strip() == said if cells > 14 else told.endswith(said)
+    assert cells < 20 or "dc=nodomain" in told
+
+
+@pytest.mark.parametrize("cells", [40, 58, 80, 100, 150])
+@pytest.mark.parametrize("year", [2019, NOW.year])
+def test_times_of_any_year_are_whole_in_every_list(cells: int, year: int) -> None:
+    of_then = generation(ORDERS, 3, as_of=NOW.replace(year=year, day=28), as_of_estimated=True)
+    for column in generations.columns(cells, TIMES, 3):
+        if column.id == "as-of":
+            told = column.cell(of_then).plain
+            assert len(told) <= column.width
+            assert f"{of_then.as_of:%H:%M}" in told
 
 
 def test_the_tree_folds_and_lists_what_was_found_last() -> None:

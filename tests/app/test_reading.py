@@ -7,11 +7,14 @@ import os
 import pytest
 from textual.screen import ModalScreen
 
+from dysnomia_tui.app.app import DysnomiaApp
 from dysnomia_tui.app.present import whole_row
+from dysnomia_tui.app.screens.diff import DiffScreen
 from dysnomia_tui.app.screens.reading import RowScreen
 from dysnomia_tui.engine.records import Change, RowChange
-from tests.app.driving import Driven, driven
-from tests.app.fake_world import ORDERS, fake_settings
+from tests.app.driving import TERMINAL, Driven, driven
+from tests.app.fake_engine import FakeEngine
+from tests.app.fake_world import NOW, ORDERS, fake_settings, world
 
 
 def copied(run: Driven) -> str:
@@ -48,11 +51,41 @@ async def test_what_was_copied_is_said_below_the_window_of_a_small_terminal() ->
         assert copied(run) in run.toasts()
 
 
+async def test_columns_of_rows_are_laid_out_before_they_are_painted() -> None:
+    """Painted for the titles alone they became wider as soon as the first rows were there."""
+    async with driven() as run:
+        run.engine.rows_gate.clear()
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.until(lambda: isinstance(run.screen, DiffScreen) and run.screen.is_mounted)
+        await run.until(lambda: "~ changed table" in run.text(), "the sections")
+        screen = run.screen
+        assert isinstance(screen, DiffScreen)
+        assert [column.id for column in screen.rows.columns] == ["waiting"]
+        run.engine.rows_gate.set()
+        await run.settled()
+        assert "note" in [column.title for column in screen.rows.columns]
+
+
 @pytest.mark.parametrize(("dim", "opacity"), [(True, 0.6), (False, 0)])
 async def test_what_is_around_a_window_is_darkened_unless_config_says_no(dim: bool, opacity: float) -> None:
     """Over a slow line each cell that gets another colour is waited for."""
     async with driven(settings=fake_settings(dim=dim)) as run:
         await run.press("@")
+        assert isinstance(run.screen, ModalScreen)
+        assert run.screen.styles.background.a == opacity
+
+
+@pytest.mark.parametrize(
+    ("dim", "opacity"), [(None, 0), (True, 0.6), (False, 0)], ids=["by itself", "configured", "configured not to"]
+)
+async def test_over_ssh_it_is_darkened_only_where_config_says_so(dim: bool | None, opacity: float) -> None:
+    environ = {**TERMINAL, "SSH_CONNECTION": "192.0.2.1 50022 192.0.2.2 22"}
+    engine = FakeEngine(world())
+    app = DysnomiaApp(lambda: engine, fake_settings(dim=dim), clock=lambda: NOW, environ=environ, poll=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        run = Driven(app, engine, pilot)
+        await run.settled()
+        await run.press("question_mark")
         assert isinstance(run.screen, ModalScreen)
         assert run.screen.styles.background.a == opacity
 

@@ -292,9 +292,10 @@ def test_group(name: str, size: tuple[int, int], snap_compare: Compare) -> None:
     assert snap_compare(app, terminal_size=size, run_before=_opened(app, engine, GROUPS[name]))
 
 
-NEW = ("history", "hosts", "put-back", "search", "row", "marks", "adopt", "save", "theme", "group", "group-confirm")
-"""Those that are looked at on a light ground, too."""
+NEW = ("history", "hosts", "put-back", "search", "row", "marks", "adopt", "save", "theme", *GROUPS)
+"""Those that are looked at on a light ground, and as wide as a wall, too."""
 VERY_LARGE = ("main", "history", "hosts", "search", "group")
+"""Of these the pictures at 200x60 that each run takes."""
 
 
 def _any(name: str) -> tuple[FakeEngine, Opener]:
@@ -302,15 +303,18 @@ def _any(name: str) -> tuple[FakeEngine, Opener]:
 
 
 @pytest.mark.worlds
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 @pytest.mark.parametrize("name", NEW)
-def test_on_a_light_ground(name: str, snap_compare: Compare) -> None:
+def test_on_a_light_ground(name: str, size: tuple[int, int], snap_compare: Compare) -> None:
     engine, opener = _any(name)
     app = make_app(engine, fake_settings(theme="dysnomia-light"))
-    assert snap_compare(app, terminal_size=(80, 24), run_before=_opened(app, engine, opener))
+    assert snap_compare(app, terminal_size=size, run_before=_opened(app, engine, opener))
 
 
 @pytest.mark.parametrize("theme", ["dysnomia-dark", pytest.param("dysnomia-light", marks=pytest.mark.worlds)])
-@pytest.mark.parametrize("name", VERY_LARGE)
+@pytest.mark.parametrize(
+    "name", [*VERY_LARGE, *(pytest.param(one, marks=pytest.mark.worlds) for one in NEW if one not in VERY_LARGE)]
+)
 def test_as_wide_as_a_wall(name: str, theme: str, snap_compare: Compare) -> None:
     engine, opener = _any(name)
     app = make_app(engine, fake_settings(theme=theme))

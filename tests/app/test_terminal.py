@@ -13,6 +13,7 @@ import pytest
 from dysnomia_plugins.base import Probe
 from dysnomia_tui.app.files import write_private
 from dysnomia_tui.app.remembered import state_folder
+from dysnomia_tui.app.terminal.remote import is_remote
 from dysnomia_tui.app.terminal.terminal import CLIPBOARD_LIMIT, osc52
 from dysnomia_tui.app.theme import pick
 from tests.app.driving import Driven, driven
@@ -35,6 +36,37 @@ from tests.app.fake_world import fake_settings, world
 )
 def test_the_theme_fits_the_terminal(wanted: str, environ: dict[str, str], no_color: bool, theme: str) -> None:
     assert pick(wanted, environ, no_color) == theme
+
+
+def _process(proc: Path, pid: int, name: str, parent: int) -> None:
+    folder = proc / str(pid)
+    folder.mkdir()
+    (folder / "stat").write_text(f"{pid} ({name}) S {parent} 1 1 34816 0")
+
+
+@pytest.mark.parametrize("variable", ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"])
+def test_a_session_of_ssh_is_known_by_its_variables(variable: str, tmp_path: Path) -> None:
+    assert is_remote({variable: "192.0.2.1 50022 192.0.2.2 22"}, tmp_path, 9)
+    assert not is_remote({variable: ""}, tmp_path, 9)
+
+
+@pytest.mark.parametrize(
+    ("server", "remote"),
+    [("sshd", True), ("sshd-session", True), ("mosh-server", True), ("dropbear", True), ("login) S 1 (", False)],
+)
+def test_behind_sudo_it_is_known_by_the_process_that_began_it(server: str, remote: bool, tmp_path: Path) -> None:
+    """sudo and su take the variables away."""
+    for pid, name, parent in ((9, "python3", 8), (8, "sudo", 7), (7, "bash", 6), (6, server, 1), (1, "systemd", 0)):
+        _process(tmp_path, pid, name, parent)
+    assert is_remote({}, tmp_path, 9) is remote
+
+
+def test_what_is_no_session_of_ssh_or_cannot_be_seen_is_none(tmp_path: Path) -> None:
+    assert not is_remote({}, tmp_path, 9)
+    _process(tmp_path, 9, "python3", 8)
+    assert not is_remote({}, tmp_path, 9), "its parent is another user's, and hidden"
+    _process(tmp_path, 8, "round", 9)
+    assert not is_remote({}, tmp_path, 9), "ids that were given again"
 
 
 def test_the_clipboard_through_tmux_and_screen() -> None:

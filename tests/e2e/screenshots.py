@@ -137,7 +137,7 @@ async def _until(pilot: Pilot[str], shot: Shot) -> str:
 
 async def take(folder: Path) -> None:
     """All pictures, into ``folder``."""
-    settings = place.settings(DEMO)
+    settings = replace(place.settings(DEMO), dim=True)  # whatever terminal they are taken from
     terminal = {"TERM": "xterm-256color"}
     app = DysnomiaApp(
         lambda: ShownEngine(settings, clock=lambda: NOW),

@@ -245,6 +245,10 @@ def no_plan(here: Selection) -> str:
     return "" if here.planned else _PLANNING
 
 
+def nothing_to_collect(here: Selection) -> str:
+    return still_planned(here) or ("" if here.planned else "nothing would be deleted")
+
+
 def waits_for_none(here: Selection) -> str:
     if here.job is None:
         return no_job(here)

@@ -246,6 +246,7 @@ _MAIN = (
         "Write the configuration for what was found on this machine: all that is marked, as one.",
         "main",
         Grade.ADDS,
+        footer="adopt",
         why=reasons.nothing_found,
     ),
     _a(

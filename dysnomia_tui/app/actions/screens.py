@@ -305,7 +305,7 @@ _GC = (
         "gc",
         Grade.UNDOABLE,
         footer="carry out",
-        why=reasons.still_planned,
+        why=reasons.nothing_to_collect,
     ),
     action("gc-undo", "u", "Bring back", "Bring everything back that the last collection took.", "gc", Grade.ADDS),
 )

@@ -7,6 +7,7 @@ from rich.text import Text
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import components, welcome
 from dysnomia_tui.app.present.components import TreeRow
+from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
@@ -40,6 +41,10 @@ class ComponentsPane(VirtualTable[TreeRow]):
         if rows != list(self.items):
             self.set_items(rows, to=to)
         self.border_title = "1 Components"
+
+    def show_filter(self) -> None:
+        """Write under the tree what it is filtered by: a component that is hidden may need someone."""
+        self.border_subtitle = escaped(f"filter: {self.filter_text}") if self.filter_text else ""
 
     @property
     def meant(self) -> tuple[tuple[ComponentView, ...], tuple[Found, ...]]:

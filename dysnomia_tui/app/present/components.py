@@ -83,7 +83,7 @@ def found_rows(state: AppState) -> list[TreeRow]:
         return []  # else the cursor, which is for the first component, would be on one of these
     applications = [TreeRow(f"?application/{item.name}", application=item) for item in state.applications]
     return applications + [
-        TreeRow(f"?{item.type}/{item.container}/{item.component}", found=item) for item in state.found or ()
+        TreeRow(f"?{item.type}/{item.container}/{item.component}", found=item) for item in state.not_adopted()
     ]
 
 
@@ -143,8 +143,8 @@ def line(row: TreeRow, times: Times, cells: int) -> Text:
     if row.found is not None:
         look = styles.HEALTH[Health.FOUND]
         state = plain(size(row.found.size) if row.found.readable else "locked", styles.DIM)
-        kind = plain(row.found.type.removesuffix("-database"), styles.DIM)
-        states = [join([kind, state], "  "), state]
+        kinds = (row.found.type.removesuffix("-database"), row.found.type.partition("-")[0])
+        states = [*(join([plain(kind, styles.DIM), state], "  ") for kind in kinds), state]
         return _spread(plain(f" {look.glyph}", look.style), row.found.component, states, cells)
     if row.application is not None:
         look = styles.HEALTH[Health.FOUND]

@@ -205,11 +205,16 @@ def placeholder(columns: int) -> str:
     return whole if len(whole) + 9 <= columns else words
 
 
+def takes_something(plan: GcPlan) -> bool:
+    """Whether anything would be collected: generations, snapshots of none, or links that lead nowhere."""
+    return bool(plan.dropped or plan.snapshots or plan.broken_links)
+
+
 def totals(plan: GcPlan, until: datetime | None, times: Times) -> Text:
     """``would delete 12 of 40: 310,000 bytes to the trash, freed after 29 Nov 14:05``: in one line of 80."""
     deleted = len(plan.dropped)
     orphans = sum(1 for snapshot in plan.snapshots if snapshot.orphan)
-    if not deleted and not plan.snapshots and not plan.broken_links:
+    if not takes_something(plan):
         return plain("nothing would be deleted", styles.GOOD)
     what = plain(f"would delete {deleted} of {len(plan.lines)}", styles.STRONG)
     exact = plain(f"{plan.freed:,} bytes", styles.WARN)

@@ -16,6 +16,8 @@ from dysnomia_tui.app.present.text import join, plain, width
 from dysnomia_tui.app.present.times import Times
 
 SIGNS = ("=N restored from N", "P pinned", "* marked", "! needs a person", "~ changed", "≈ estimated")
+_AS_OF = 16
+"""Cells of a time to the second, its sign before it."""
 WIDE = 82
 """Cells from which on the columns of the wide screen fit."""
 WIDER = 90
@@ -74,7 +76,7 @@ def _narrow(times: Times, tight: bool) -> list[Column[Generation]]:
 def _wide(times: Times, wider: bool, alone: Callable[[Generation], int | None]) -> list[Column[Generation]]:
     shown: list[Column[Generation]] = [
         Column("id", "id", 8, lambda g: plain(g.id[:8], styles.DIM), lambda g: g.id),
-        Column("as-of", " as of", 16, lambda g: as_of(g, times, wide=True), _as_of, descending=True),
+        Column("as-of", " as of", _AS_OF, lambda g: as_of(g, times, wide=True), _as_of, descending=True),
         Column("why", "why", 6, why, lambda g: why(g).plain, flex=1),
         Column("size", "size", 5, lambda g: plain(size(content_size(g))), _content, "right", descending=True),
         Column(
@@ -132,9 +134,12 @@ def words(generation: Generation) -> str:
 
 
 def as_of(generation: Generation, times: Times, wide: bool) -> Text:
-    """When its view of the data began; ``≈`` where only the link's own time is known."""
+    """When its view of the data began; ``≈`` where only the link's own time is known. Of another year without the
+    seconds: the time of day is whole."""
     about = styles.ESTIMATED if generation.as_of_estimated else " "
-    shown = times.long(generation.as_of) if wide else times.short(generation.as_of)
+    shown = times.long(generation.as_of)
+    if not wide or len(shown) >= _AS_OF:
+        shown = times.short(generation.as_of)
     return plain(about + shown, styles.DIM if generation.as_of_estimated else styles.PLAIN)
 
 

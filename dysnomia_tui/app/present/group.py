@@ -21,7 +21,7 @@ from dysnomia_tui.engine.records import ComponentView, JobView
 
 WIDEST_NAME, LEAST_NAME = 36, 9
 NONE_THAT_OLD = "none that old"
-OTHER_COLUMNS, SHORT_NOTE = 30, 17
+OTHER_COLUMNS, SHORT_NOTE = 31, 17
 """Cells of the columns between the name and the note, and the least of the note; with what is left between them."""
 WITH_SIZE = 66
 """Cells from which on there is a column of sizes."""
@@ -76,7 +76,7 @@ def columns(
         Column("component", "component", named, lambda row: plain(cut_middle(name(row), named)), name, gap=0),
         Column("number", "#", max(digits, 3), _cell(lambda one: plain(str(one.number), styles.STRONG)),
                _sort(lambda one: one.number), "right"),
-        Column("as-of", " as of", 13, _cell(lambda one: generations.as_of(one, times, wide=False), " -"),
+        Column("as-of", " as of", 14, _cell(lambda one: generations.as_of(one, times, wide=False), " -"),
                _sort(lambda one: one.as_of.timestamp()), gap=1, descending=True),
         Column("older", "older", 5, lambda row: _older(row, when), lambda row: row.older(when) or timedelta(0), "right",
                descending=True),

@@ -172,6 +172,8 @@ class BrowseScreen(DysnomiaScreen):
             return
         self._end_search()
         self.rows.set_items(())
+        if self._all_rows is not None:
+            self._all_rows.set_columns()
         self.rows.set_empty(Text("looking…", style="dim"))
         key, asked = self._of, FindAsked(self._number, event.text, f"{section.kind}:{section.name}")
         self.services.client.ask(

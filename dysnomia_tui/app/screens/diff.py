@@ -355,6 +355,8 @@ class DiffScreen(DysnomiaScreen):
             self._show_all(change, self.rows.item or 0)  # its neighbours are seen now
             return
         self.rows.set_items(())
+        if self._changed_rows is not None:
+            self._changed_rows.set_columns()
         self.rows.set_empty(Text("looking…", style="dim"))
         self._scanner.begin(diff, change, holds(event.text, present.columns_of(change)), self._have_found)
 

@@ -130,7 +130,7 @@ class GcScreen(DysnomiaScreen):
         typed = reviewed and self._policy is not None and not self._planned
         return Selection(
             component=self.services.state.component(key),
-            planned=reviewed,
+            planned=self._review is None or present.takes_something(self._review),
             policy=typed,
             planning=self._is_reviewing,
             reading=self._is_reviewing and entry is None,

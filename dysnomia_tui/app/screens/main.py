@@ -246,7 +246,7 @@ class MainScreen(DysnomiaScreen):
         elif view is None and container is not None:
             lines = condition.container_told(container, probe)
         elif row is not None and row.key == components.FOUND:
-            lines = detail.found_list(state.found or ())
+            lines = detail.found_list(state.not_adopted())
             self.told.border_title = "2 found, not adopted"
         self.panes.tell(bool(lines))
         self.told.show(lambda _cells: lines, top=row is None or row.key != self._told_of)
@@ -282,6 +282,7 @@ class MainScreen(DysnomiaScreen):
         return "/".join(parts)
 
     def _show_position(self) -> None:
+        self.units.show_filter()
         self.list.show_position(wide=self.has_class("-wide"))
 
     @on(VirtualTable.Highlighted, "#generations")

@@ -36,6 +36,11 @@ class Pages(Generic[T]):
         """The first page, as far as it was read."""
         return self._pages.get(0, ())
 
+    @property
+    def came(self) -> bool:
+        """Whether any page has come."""
+        return bool(self._pages)
+
     def begin(self, page: int) -> bool:
         """Whether the page is still to be asked for; from then on it counts as asked for."""
         if page in self._asked or page in self._pages:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import load, open_engine
@@ -18,6 +19,37 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.records import FoundRow, HistoryLine
 
 
+class Moving:
+    """How far a search has come, in one line of a terminal on standard error that is taken away again."""
+
+    def __init__(self, what: str) -> None:
+        """``what`` is counted."""
+        self._what = what
+        self._live = sys.stderr.isatty()
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.end()
+
+    def move(self, done: int, of: int | None) -> None:
+        """Write that so many were looked into."""
+        if self._live:
+            whole = f" of {of:,}" if of is not None else ""
+            sys.stderr.write(f"\r\x1b[K  {done:,}{whole} {self._what}")
+            sys.stderr.flush()
+            self._shown = True
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._shown = False
+
+
 def history(args: argparse.Namespace) -> int:
     """Print what became of a row, newest first. Exits with 5 where no generation has it."""
     from dysnomia_tui.cli.shared.selection import newest
@@ -27,11 +59,12 @@ def history(args: argparse.Namespace) -> int:
     key = one_component(args)
     engine = open_engine(load(args.statedir), read_only=True)
     lines: list[HistoryLine] = []
-    with engine.history(key, HistoryAsked(args.history_of, args.section)) as search:
+    with engine.history(key, HistoryAsked(args.history_of, args.section)) as search, Moving("generations") as moving:
         latest = newest(engine, key)  # while the other process reads
-        for line in search.follow():
+        for line in search.follow(moving.move):
             lines.append(line)
             if not args.json:
+                moving.end()
                 write_line(visible(history_line(line)))
         notes = search.notes
     for note in notes:

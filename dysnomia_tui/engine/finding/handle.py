@@ -22,6 +22,8 @@ from dysnomia_tui.engine.finding.kept import KeptLines
 from dysnomia_tui.engine.machine.settings_json import settings_to_json
 from dysnomia_tui.engine.records import FoundRow, HistoryLine
 
+WAIT = 0.5
+"""Seconds after which it is told how far a search has come, where it finds nothing."""
 PAGE = 200
 T = TypeVar("T")
 
@@ -89,12 +91,15 @@ class Search(Generic[T]):
             kept = self._found.page(start, count)
         return [self._parse(json.loads(line)) for line in kept]
 
-    def follow(self) -> Iterator[T]:
-        """Finds as they come, to the end. Raises the EngineError that stopped it."""
+    def follow(self, on_wait: Callable[[int, int | None], None] | None = None) -> Iterator[T]:
+        """Finds as they come, to the end. ``on_wait`` is told ``progress`` twice a second while none comes. Raises the
+        EngineError that stopped it."""
         at = 0
         while True:
-            over, problem = self._wait_for_more(at)
+            over, problem = self._wait_for_more(at, None if on_wait is None else WAIT)
             page = self.page(at, PAGE)
+            if not page and not over and on_wait is not None:
+                on_wait(*self.progress())
             yield from page
             at += len(page)
             if not page and over:
@@ -102,10 +107,10 @@ class Search(Generic[T]):
                     raise problem
                 return
 
-    def _wait_for_more(self, than: int) -> tuple[bool, EngineError | None]:
+    def _wait_for_more(self, than: int, timeout: float | None) -> tuple[bool, EngineError | None]:
         """Whether it was over already, and with what error."""
         with self._lock:
-            self._lock.wait_for(lambda: self._over or len(self._found) > than)
+            self._lock.wait_for(lambda: self._over or len(self._found) > than, timeout)
             return self._over, self._error
 
     def wait(self, timeout: float | None = None) -> bool:

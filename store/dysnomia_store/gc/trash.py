@@ -203,11 +203,16 @@ def unreadable(layout: Layout) -> Iterator[str]:
 
 
 def listed(layout: Layout) -> Iterator[tuple[TrashEntry, Collected]]:
-    """What lies in the trash, one entry a snapshot (and one for links whose snapshot stayed)."""
+    """What lies in the trash, one entry a snapshot (and one for links whose snapshot stayed): of a collection in the
+    order of their generations, what has none last."""
     for collection in collections(layout):
         numbers = collection.links()
-        for snapshot_id, whole in sorted(collection.ids().items()):
-            size = 0
+        of_snapshot: dict[str, list[int]] = {}
+        for number, points in sorted(numbers.items()):
+            of_snapshot.setdefault(points, []).append(number)
+        ids = collection.ids()
+        for snapshot_id in sorted(ids, key=lambda one: (one not in of_snapshot, of_snapshot.get(one), one)):
+            size, whole = 0, ids[snapshot_id]
             if whole:
                 known = collection.sizes.get(snapshot_id)
                 size = tree_size(collection.snapshot(snapshot_id)) if known is None else known
@@ -216,7 +221,7 @@ def listed(layout: Layout) -> Iterator[tuple[TrashEntry, Collected]]:
                     name=f"{collection.path.name}.{_tail(snapshot_id)}",
                     key=collection.key,
                     id=snapshot_id,
-                    generations=tuple(sorted(n for n, points in numbers.items() if points == snapshot_id)),
+                    generations=tuple(of_snapshot.get(snapshot_id, ())),
                     stored_size=size,
                     collected=collection.collected,
                     freed_on=collection.freed_on,

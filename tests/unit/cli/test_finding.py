@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
+from dysnomia_tui.engine.finding import handle
 from tests.unit.cli.calling import call
 from tests.unit.engine.ledger import Ledger
 
@@ -28,6 +30,20 @@ def test_when_a_row_was_deleted_is_a_line(monkeypatch: pytest.MonkeyPatch, capsy
         "1  2026-03-01 13:00:00Z  + table customers  2 | Ben  (the oldest generation)",
     ]
     assert err == "table customers: last changed in generation 6 of 2026-03-01 18:00:00Z, still in 6, the newest\n"
+
+
+def test_how_far_it_is_stands_on_a_terminal_while_nothing_comes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(handle, "WAIT", 0.001)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert call(monkeypatch, "dysnomia-snapshots", "--history-of", "2", "--section", "customers", *SHOP) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 5
+    assert "generations" in err
+    told, _, last = err.rpartition("\r\x1b[K")
+    assert last.startswith("table customers: last changed in generation 6")
+    assert all(line.endswith("generations") for line in told.split("\r\x1b[K") if line)
 
 
 def test_what_no_generation_has_is_5(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -357,6 +357,11 @@ class TestApply:
         shop.store.bring_back([entry.name for entry in entries], who="", job="10")
         assert shop.ids() == before
 
+    def test_the_trash_is_listed_in_the_order_of_the_generations(self, shop: Shop) -> None:
+        numbers = [shop.commit(rows(count)).generation.number for count in range(100, 112)]
+        shop.collect(Policy(last=1), grace=3600)
+        assert [entry.generations for entry in shop.store.trash()] == [(number,) for number in numbers[:-1]]
+
     def test_the_trash_is_freed_when_it_is_due(self, shop: Shop) -> None:
         for count in (100, 101, 102):
             shop.commit(rows(count))

@@ -21,6 +21,8 @@ from dysnomia_plugins.types.mysql.names import identifier
 from dysnomia_plugins.types.mysql.talk import Talk
 from dysnomia_store.model import Section
 
+_ALWAYS_ON = "MariaDB cannot switch it off for one session"
+
 
 @dataclass
 class LiveRows:
@@ -171,18 +173,26 @@ class Seen:
         fires = {at: text for at in places if (text := self._fires(at))}
         return fires | conflicts(self.live, {at: self._change(at) for at in places if at not in fires})
 
+    def against_undo(self, places: Sequence[int]) -> Iterator[str]:
+        """Of rows that can be put back the triggers that would fire where they are taken back again."""
+        left: dict[tuple[str, str], list[str]] = {}
+        for at in places:
+            fired = _fired(self.table(at), self.wanted[at], self.now[at])
+            if fired and not _fired(self.table(at), self.now[at], self.wanted[at]):
+                left.setdefault((fired, self.rows[at].section.name), []).append(",".join(self.rows[at].key))
+        for (fired, table), keys in left.items():
+            which = keys[0] if len(keys) == 1 else f"{len(keys):,} rows ({keys[0]} and others)"
+            yield (
+                f"an undo would leave {which} of table {table} as {'it is' if len(keys) == 1 else 'they are'}: {fired}"
+                f" would fire then, and {_ALWAYS_ON}; the guard holds what live has now"
+            )
+
     def _fires(self, at: int) -> str:
         """A trigger that writing the row would fire: a session cannot switch it off."""
-        events = {"DELETE"} if self.now[at] is not None else set()
-        events |= {"INSERT"} if self.wanted[at] is not None else set()
-        row = self.rows[at]
-        for name, event in self.table(at).triggers:
-            if event in events:
-                return (
-                    f"trigger {name} (for each {event}) of table {row.section.name} would fire for {','.join(row.key)},"
-                    " and MariaDB cannot switch it off for one session"
-                )
-        return ""
+        fired, row = _fired(self.table(at), self.now[at], self.wanted[at]), self.rows[at]
+        if not fired:
+            return ""
+        return f"{fired} of table {row.section.name} would fire for {','.join(row.key)}, and {_ALWAYS_ON}"
 
     def _change(self, at: int) -> Change:
         columns = self.rows[at].section.columns
@@ -191,6 +201,13 @@ class Seen:
             for cells in (self.now[at], self.wanted[at])
         )
         return Change(at, self.rows[at], self.table(at), before, after)
+
+
+def _fired(table: Table, before: Fields | None, after: Fields | None) -> str:
+    """The first trigger that fires where a row goes, comes, or goes and comes again; ``""`` for none."""
+    events = {"DELETE"} if before is not None else set()
+    events |= {"INSERT"} if after is not None else set()
+    return next((f"trigger {name} (for each {event})" for name, event in table.triggers if event in events), "")
 
 
 def see(live: LiveRows, rows: Sequence[PutRow], lock: str = "") -> Seen:

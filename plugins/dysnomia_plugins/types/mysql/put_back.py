@@ -63,13 +63,14 @@ def look(ctx: Context, client: Client, database: str, rows: Sequence[PutRow]) ->
             return LiveLook((), refusals=refusals)
         talk.ask(_READING)
         seen = see(live, rows)
+        against = seen.against(seen.moved())
         return LiveLook(
             tuple(
                 LiveRow(None if now is None else record(now), digest(now), digest(wanted))
                 for now, wanted in zip(seen.now, seen.wanted, strict=True)
             ),
-            seen.against(seen.moved()),
-            tuple(_warnings(live, rows, seen)),
+            against,
+            (*seen.against_undo([at for at in seen.moved() if at not in against]), *_warnings(live, rows, seen)),
         )
 
 
