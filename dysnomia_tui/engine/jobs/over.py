@@ -149,7 +149,7 @@ def ids(jobs: Path) -> set[int]:
 
 
 def _last_lines(jobs: Path) -> list[bytes]:
-    return _end(jobs, _MOST).splitlines()[-_LINES:]
+    return _end(jobs, _MOST).rstrip(b"\n").rsplit(b"\n", _LINES)[-_LINES:]
 
 
 def changed(jobs: Path) -> Stamp:

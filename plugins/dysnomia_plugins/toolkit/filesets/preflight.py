@@ -63,7 +63,7 @@ def _not_mounted(ctx: Context, layout: Layout, stored: Stored) -> Iterator[Findi
     surroundings = stored.metadata.surroundings if stored.metadata is not None else {}
     mounted = {mount.point for mount in layout.mounts}
     for point in surroundings.get(MOUNT_POINTS, ()) if ctx.made_here else ():
-        if point not in mounted:
+        if point not in mounted and point != "/":  # in a chroot no line tells of it
             below = layout.mount_of(point).point
             text = f"nothing is mounted on {point}, where this was when it was snapshotted: mount that file system"
             yield Finding(Severity.WARNING, f"{text}, or the restore would write to the one on {below}")
