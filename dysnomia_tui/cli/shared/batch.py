@@ -120,7 +120,7 @@ class JobBatch:
             return
         alone = self.how.at_once == 1
         follower = jobs.Follower(prefix="  " if alone else f"{work.key}: ", pass_on=not self.how.as_json)
-        follower.live = follower.live and alone
+        follower.moving.live = follower.moving.live and alone
         self._running.append(_Running(work.key, plan, job, follower))
 
     def _look(self) -> bool:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line, write_message
+from dysnomia_tui.cli.shared.moving import MovingLine
+from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line
 from dysnomia_tui.engine.errors import Blocked, Busy, Exit
 from dysnomia_tui.engine.records import Event, JobState, JobView
 
@@ -97,17 +98,16 @@ class Follower:
     prefix: str = "  "
     pass_on: bool = True
     """Whether standard output is the modules'."""
-    live: bool = field(default_factory=lambda: sys.stderr.isatty())
+    moving: MovingLine = field(default_factory=MovingLine)
     _phase: str = ""
-    _moving: bool = False
 
     def event(self, event: Event) -> None:
         data = event.data
         if event.kind == "phase":
             self._phase = str(data.get("name", ""))
-            self._move(self._phase)
+            self.moving.show(self._phase)
         elif event.kind == "progress":
-            self._move(_progress(self._phase, data))
+            self.moving.show(_progress(self._phase, data))
         elif self.pass_on and "output" in data:
             self.end()
             write_line(str(data["output"]))
@@ -118,16 +118,9 @@ class Follower:
                 self.end()
                 self.show(f"{self.prefix}{text}")
 
-    def _move(self, text: str) -> None:
-        if self.live and text:
-            write_message(f"\r\x1b[K  {visible(text)[:100]}")
-            self._moving = True
-
     def end(self) -> None:
-        """Leave the moving line."""
-        if self._moving:
-            write_message("\r\x1b[K")
-            self._moving = False
+        """Take the moving line away."""
+        self.moving.end()
 
 
 def _progress(phase: str, data: Any) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from dysnomia_tui.cli.shared.moving import MovingLine
 from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import load, open_engine
 from dysnomia_tui.cli.snapshots.diff import cells_line, row_cells
@@ -17,37 +17,6 @@ from dysnomia_tui.engine.records import Change
 
 if TYPE_CHECKING:
     from dysnomia_tui.engine.records import FoundRow, HistoryLine
-
-
-class Moving:
-    """How far a search has come, in one line of a terminal on standard error that is taken away again."""
-
-    def __init__(self, what: str) -> None:
-        """``what`` is counted."""
-        self._what = what
-        self._live = sys.stderr.isatty()
-        self._shown = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.end()
-
-    def move(self, done: int, of: int | None) -> None:
-        """Write that so many were looked into."""
-        if self._live:
-            whole = f" of {of:,}" if of is not None else ""
-            sys.stderr.write(f"\r\x1b[K  {done:,}{whole} {self._what}")
-            sys.stderr.flush()
-            self._shown = True
-
-    def end(self) -> None:
-        """Take the line away."""
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._shown = False
 
 
 def history(args: argparse.Namespace) -> int:
@@ -59,9 +28,9 @@ def history(args: argparse.Namespace) -> int:
     key = one_component(args)
     engine = open_engine(load(args.statedir), read_only=True)
     lines: list[HistoryLine] = []
-    with engine.history(key, HistoryAsked(args.history_of, args.section)) as search, Moving("generations") as moving:
+    with engine.history(key, HistoryAsked(args.history_of, args.section)) as search, MovingLine() as moving:
         latest = newest(engine, key)  # while the other process reads
-        for line in search.follow(moving.move):
+        for line in search.follow(_counting(moving, "generations")):
             lines.append(line)
             if not args.json:
                 moving.end()
@@ -78,6 +47,15 @@ def history(args: argparse.Namespace) -> int:
         say(f"no generation of {key} has {visible(args.history_of)}{where} as a key, a line or the name of a section")
         return Exit.NOT_FOUND
     return Exit.OK
+
+
+def _counting(moving: MovingLine, what: str) -> Callable[[int, int | None], None]:
+    """What shows how many were looked into, of how many."""
+
+    def show(done: int, of: int | None) -> None:
+        moving.show(f"{done:,}{'' if of is None else f' of {of:,}'} {what}")
+
+    return show
 
 
 def history_line(line: HistoryLine) -> str:
@@ -121,18 +99,20 @@ def find(args: argparse.Namespace) -> int:
     key = one_component(args)
     engine = open_engine(load(args.statedir), read_only=True)
     generation = asked(engine, key, args.generation)
-    with engine.find(key, FindAsked(generation.number, args.find, args.section)) as search:
-        count = _write_found(search.follow(), as_json=args.json)
+    with engine.find(key, FindAsked(generation.number, args.find, args.section)) as search, MovingLine() as moving:
+        rows = search.follow(_counting(moving, "rows and lines"))
+        count = _write_found(rows, moving, as_json=args.json)
         _, read = search.progress()
     where = f"generation {generation.number} of {_time(generation.as_of)}"
     say(f"{count:,} found in {read or 0:,} rows and lines of {where}")
     return Exit.OK if count else Exit.NOT_FOUND
 
 
-def _write_found(rows: Iterable[FoundRow], *, as_json: bool) -> int:
+def _write_found(rows: Iterable[FoundRow], moving: MovingLine, *, as_json: bool) -> int:
     """Write them one by one, also as JSON: there may be more than memory holds."""
     count = 0
     for row in rows:
+        moving.end()
         if as_json:
             write_line(("[" if not count else ",") + json.dumps(jsonable(row), sort_keys=True))
         else:

@@ -32,18 +32,27 @@ def test_when_a_row_was_deleted_is_a_line(monkeypatch: pytest.MonkeyPatch, capsy
     assert err == "table customers: last changed in generation 6 of 2026-03-01 18:00:00Z, still in 6, the newest\n"
 
 
+@pytest.mark.parametrize(
+    ("asked", "lines", "counted", "end"),
+    [
+        (("--history-of", "2", "--section", "customers"), 5, "generations", "table customers: last changed in"),
+        (("--find", "Bea"), 0, "rows and lines", "0 found in 13 rows and lines"),
+    ],
+)
 def test_how_far_it_is_stands_on_a_terminal_while_nothing_comes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    asked: tuple[str, ...], lines: int, counted: str, end: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     monkeypatch.setattr(handle, "WAIT", 0.001)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert call(monkeypatch, "dysnomia-snapshots", "--history-of", "2", "--section", "customers", *SHOP) == 0
+    assert call(monkeypatch, "dysnomia-snapshots", *asked, *SHOP) == (0 if lines else 5)
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 5
-    assert "generations" in err
-    told, _, last = err.rpartition("\r\x1b[K")
-    assert last.startswith("table customers: last changed in generation 6")
-    assert all(line.endswith("generations") for line in told.split("\r\x1b[K") if line)
+    assert len(out.splitlines()) == lines
+    moving, _, last = err.rpartition("\r\x1b[K")
+    assert last.startswith(end)
+    shown = [line for line in moving.split("\r\x1b[K") if line]
+    assert shown
+    assert all(line.endswith(counted) for line in shown)
 
 
 def test_what_no_generation_has_is_5(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
