@@ -59,7 +59,7 @@ class Usage(EngineError):
 NO_VALUE = "its value is empty: give one, or leave the option out"
 
 
-def given_path(text: str) -> Path:
+def path_option(text: str) -> Path:
     """The path that an option names. Raises ArgumentTypeError for none, which ``Path`` takes for the current folder."""
     if not text:
         raise argparse.ArgumentTypeError(NO_VALUE)
@@ -132,7 +132,7 @@ def add_general(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="write the result as one JSON document")
     parser.add_argument(
         "--statedir",
-        type=given_path,
+        type=path_option,
         metavar="DIR",
         help="the snapshot store (default: DYSNOMIA_STATEDIR or Dysnomia's own)",
     )

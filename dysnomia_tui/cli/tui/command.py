@@ -15,9 +15,9 @@ from dysnomia_tui.cli.shared.parser import (
     Parser,
     Usage,
     add_general,
-    given_path,
     load,
     open_engine,
+    path_option,
     require_folder,
     run,
     wants_json,
@@ -45,7 +45,7 @@ class SubParser(Parser):
         super().__init__(prog, description)
         self.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="write one JSON document")
         self.add_argument(
-            "--statedir", type=given_path, metavar="DIR", default=argparse.SUPPRESS, help="the snapshot store"
+            "--statedir", type=path_option, metavar="DIR", default=argparse.SUPPRESS, help="the snapshot store"
         )
 
 

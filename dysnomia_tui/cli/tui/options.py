@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 
-from dysnomia_tui.cli.shared.parser import add_change, add_yes_untrusted, given_path
+from dysnomia_tui.cli.shared.parser import add_change, add_yes_untrusted, path_option
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--openmetrics", action="store_true", help="write metrics, for node_exporter's textfile folder")
     parser.add_argument(
         "--metrics",
-        type=given_path,
+        type=path_option,
         metavar="FILE",
         help="put metrics into this file besides, in place of those before",
     )
@@ -44,7 +44,9 @@ def add_schedule(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--remove", action="store_true", help="stop and remove what --write has written")
     what.add_argument("--cron", action="store_true", help="write lines for a crontab instead")
     what.add_argument("--print", action="store_true", help="write the unit files to standard output")
-    parser.add_argument("--dir", type=given_path, metavar="DIR", help="where units are (for root: /etc/systemd/system)")
+    parser.add_argument(
+        "--dir", type=path_option, metavar="DIR", help="where units are (for root: /etc/systemd/system)"
+    )
 
 
 def add_mark(parser: argparse.ArgumentParser) -> None:
@@ -149,7 +151,7 @@ def _add_nothing(parser: argparse.ArgumentParser) -> None:
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("place", nargs="?", default="", metavar="LINK", help="where to open: sqlite/orders@14:05, shop")
     parser.add_argument("--reset", action="store_true", help="throw the demo away and make it anew")
-    parser.add_argument("--prepare", type=given_path, metavar="DIR", help="make it in DIR and exit")
+    parser.add_argument("--prepare", type=path_option, metavar="DIR", help="make it in DIR and exit")
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -180,7 +182,7 @@ def _add_optimise(parser: argparse.ArgumentParser) -> None:
 
 def _add_install_modules(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder", type=given_path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it"
+        "folder", type=path_option, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it"
     )
 
 

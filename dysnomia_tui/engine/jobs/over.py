@@ -133,13 +133,18 @@ def read_unwell(jobs: Path) -> Mapping[int, Over]:
         while place >= 0:
             starts.add(text.rfind(b"\n", 0, place) + 1)
             place = text.find(word, text.find(b"\n", place))
-    lines = {start: text[start : text.find(b"\n", start) + 1 or None].rstrip(b"\n") for start in sorted(starts)}
+    lines = {start: _line_at(text, start) for start in sorted(starts)}
     unproved = next((start for start, line in lines.items() if _PROOF.search(line)), None)
     if unproved is not None:
         for proof in _PROOF.finditer(text, unproved):
             start = text.rfind(b"\n", 0, proof.start()) + 1
-            lines[start] = text[start : text.find(b"\n", start) + 1 or None].rstrip(b"\n")
+            lines[start] = _line_at(text, start)
     return _parsed_of(lines[start] for start in sorted(lines))
+
+
+def _line_at(text: bytes, start: int) -> bytes:
+    end = text.find(b"\n", start)
+    return text[start:] if end < 0 else text[start:end]
 
 
 def ids(jobs: Path) -> set[int]:

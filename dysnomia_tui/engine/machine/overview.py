@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -85,7 +84,8 @@ def look(
     except NotPermitted as error:  # what is configured can still be seen; the notice says whose store it is
         summaries, strange = None, (notice or error.message,)
     containers = tuple(_containers(machine, inventory, summaries, (*jobs, *earlier), now, units))
-    free, total = _disk(machine)
+    disk = _disk(machine)
+    free, total = (None, None) if disk is None else (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
     groups = tuple(group_views.views(machine.settings.groups, containers))
     named = () if summaries is None else names_nothing(machine.settings, inventory, summaries)
     return Overview(
@@ -101,7 +101,7 @@ def look(
         alarms=(
             *_alarms(inventory, containers, (*jobs, *earlier), (*_left_out(machine), *strange), free, total, now),
             *_unwritable(machine, inventory),
-            *_without_files(machine),
+            *_without_files(disk),
             *map(Alarm, slips(machine)),
             *(() if summaries is None else _without_members(groups)),
             *(Alarm(f"config.toml, {table}: {NO_PATTERN}") for table in named if "*" in table.removesuffix('/*"]')),
@@ -359,18 +359,15 @@ def _left_out(machine: Machine) -> Sequence[str]:
     return (*machine.settings.left_out, *machine.settings.exposed, *machine.registry.left_out())
 
 
-def _without_files(machine: Machine) -> Iterator[Alarm]:
+def _without_files(disk: os.statvfs_result | None) -> Iterator[Alarm]:
     """A file system that counts its files, and can hold no more, however many bytes are free."""
-    with suppress(OSError):
-        disk = os.statvfs(nearest_existing(machine.settings.statedir))
-        if disk.f_files and not disk.f_favail:
-            text = "the disk of the store can hold no more files (see df -i), so nothing can be snapshotted"
-            yield Alarm(text, urgent=True)
+    if disk is not None and disk.f_files and not disk.f_favail:
+        text = "the disk of the store can hold no more files (see df -i), so nothing can be snapshotted"
+        yield Alarm(text, urgent=True)
 
 
-def _disk(machine: Machine) -> tuple[int | None, int | None]:
+def _disk(machine: Machine) -> os.statvfs_result | None:
     try:
-        disk = os.statvfs(nearest_existing(machine.settings.statedir))
+        return os.statvfs(nearest_existing(machine.settings.statedir))
     except OSError:
-        return None, None
-    return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        return None
