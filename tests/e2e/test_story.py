@@ -136,13 +136,13 @@ def session(own_demo: Callable[[], World]) -> Iterator[Session]:
 def test_at_80x24_the_main_screen_shows_what_counts(session: Session) -> None:
     seen = session.open()
     session.go_to_orders()
-    seen = session.terminal.wait_for("2 orders", "cron")
+    newest = Store(session.world.state).generations(ORDERS)[-1]
+    seen = session.terminal.wait_for("2 orders", newest.id[:6], "cron")
     head = seen.splitlines()[0]
     assert re.search(r"\d\d:\d\d:\d\d \w+", head), "the time, and its zone"
     assert "DEMO" in head
     assert "RW" in head
     assert "need you" in seen.splitlines()[1]
-    newest = Store(session.world.state).generations(ORDERS)[-1]
     line = next(line for line in seen.splitlines() if newest.id[:6] in line)
     for shown in (str(newest.number), f"{newest.as_of:%H:%M}", "cron", "M", "ok"):
         assert shown in line

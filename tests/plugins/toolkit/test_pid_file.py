@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -33,9 +34,15 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def sleeper() -> Iterator[RunningProcess]:
+def mark() -> str:
+    """Another for each test: processes of tests that run beside this one are found too."""
+    return token_hex(8)
+
+
+@pytest.fixture
+def sleeper(mark: str) -> Iterator[RunningProcess]:
     """A process of ours."""
-    with subprocess.Popen(["sleep", "1000"], env={"MINE": "marked"}) as child:
+    with subprocess.Popen(["sleep", "1000"], env={"MINE": mark}) as child:
         found = RunningProcess.of(child.pid)
         assert found is not None
         yield found
@@ -169,10 +176,10 @@ def test_a_signal_reaches_the_process_that_was_looked_at_and_no_other(sleeper: R
     assert (RunningProcess.of(sleeper.pid), sleeper.send(signal.SIGTERM)) == (None, False), "not reaped yet"
 
 
-def test_processes_are_found_by_what_they_inherited(sleeper: RunningProcess) -> None:
-    assert list(with_variable("MINE", "marked", sleeper.started)) == [sleeper]
-    assert list(with_variable("MINE", "mark", 0)) == []
-    assert list(with_variable("MINE", "marked", sleeper.started + 1)) == []
+def test_processes_are_found_by_what_they_inherited(sleeper: RunningProcess, mark: str) -> None:
+    assert list(with_variable("MINE", mark, sleeper.started)) == [sleeper]
+    assert list(with_variable("MINE", mark[:-1], 0)) == []
+    assert list(with_variable("MINE", mark, sleeper.started + 1)) == []
     assert sleeper.started <= now_in_ticks()
 
 
