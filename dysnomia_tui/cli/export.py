@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_base.ownership import may_hold_ours
 from dysnomia_base.sizes import size
+from dysnomia_tui.cli.shared.names import new_outside
 from dysnomia_tui.cli.shared.output import put_out, say, visible
 from dysnomia_tui.cli.shared.parser import Usage
 from dysnomia_tui.cli.shared.selection import asked
@@ -36,9 +37,10 @@ def export(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> int:
     if len(args.section) > 1:
         raise Usage("export takes only one --section", "export each into its own file")
     generation = asked(engine, key, args.generation)
+    folder = new_outside(args.to, engine.settings.statedir) if args.to else None
     with engine.plain(key, generation.number) as plain:
         section = "".join(args.section)
-        count = _into(plain, Path(args.to), section) if args.to else _to_output(plain, section)
+        count = _into(plain, folder, section) if folder else _to_output(plain, section)
     where = f" in {args.to}" if args.to else ""
     say(f"{size(count)} of generation {generation.number} of {key}{where}, every byte checked")
     return Exit.OK
@@ -90,7 +92,7 @@ def _into(plain: Plain, folder: Path, section: str) -> int:
     """Write all parts (or one section) into a folder that is made for it, which gets its name when it is whole."""
     if os.path.lexists(folder):
         raise Usage(f"{folder} already exists", "name a new folder")
-    parent = folder.absolute().parent
+    parent = folder.parent
     if parent.is_dir() and not may_hold_ours(parent):
         # Who can exchange the folder while it is filled would choose where root writes.
         raise Blocked(f"{parent} can be changed by others", "name a folder below one of yours, or /var/tmp")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from dysnomia_tui.cli.shared.parser import Usage
 from dysnomia_tui.config import nix
 
 
@@ -22,3 +23,13 @@ def plain_name(text: str, environ: Mapping[str, str]) -> str:
 def given_path(text: str) -> Path | None:
     """The real path an argument names, or None where it is a name."""
     return Path(os.path.realpath(text)) if is_path(text) else None
+
+
+def new_outside(text: str, statedir: Path) -> Path:
+    """The path of what a command is to write, which the state directory does not hold.
+
+    Raises Usage: what stands there is the store's own, and a look at it would meet what is not."""
+    path = Path(text).absolute()
+    if Path(os.path.realpath(path.parent), path.name).is_relative_to(os.path.realpath(statedir)):
+        raise Usage(f"{path} is in the state directory {statedir}", "name a place outside of it")
+    return path

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dysnomia_tui.cli.shared.names import new_outside
 from dysnomia_tui.cli.shared.output import say, write_json
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.engine.errors import Exit, Unknown
@@ -27,7 +28,7 @@ def export(args: argparse.Namespace, wanted: tuple[str, str]) -> int:
         raise Usage("no file specified", "write: --export ID… FILE")
     engine = open_engine(load(args.statedir), read_only=True)
     chosen = choose(engine, ids, *wanted)
-    path = Path(target).absolute()
+    path = new_outside(target, engine.settings.statedir)
     archive = engine.export(chosen, path)
     snapshots = sum(len(component.snapshots) for component in archive.components)
     size = path.stat().st_size

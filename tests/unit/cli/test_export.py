@@ -87,6 +87,14 @@ def test_what_is_refused(
     (tmp_path / "there").mkdir()
     assert export(monkeypatch, "--to", str(tmp_path / "there")) == 2
     assert "already exists" in capfd.readouterr().err
+    store = ledger.root / "state"
+    (tmp_path / "link").symlink_to(store / "snapshots")
+    for inside in (store / "parts", store / "snapshots" / "databases" / "shop" / "parts", tmp_path / "link" / "parts"):
+        assert export(monkeypatch, "--to", str(inside)) == 2
+        assert "is in the state directory" in capfd.readouterr().err
+    (tmp_path / "link").unlink()
+    assert call(monkeypatch, "dysnomia-snapshots", "--export", str(SHOP), str(store / "archive.tar")) == 2
+    assert "is in the state directory" in capfd.readouterr().err
     assert export(monkeypatch, "--generation", "99") == 5
     assert export(monkeypatch, "--section", "nothing", key=str(PAPERS)) == 5
     assert "has no section nothing" in capfd.readouterr().err
