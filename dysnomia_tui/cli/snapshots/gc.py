@@ -39,6 +39,8 @@ def collect(args: argparse.Namespace) -> int:
         raise Usage("--planned applies the whole collection that waits", "omit -C and -c")
     if args.now and args.trash:
         raise Usage("--now and --trash cannot be combined", "give only one of them")
+    if args.scheduled and not _says_what_to_keep(args, rules):
+        raise Usage("--scheduled does not say what to keep", "add --policy (config.toml's retention), or --keep N")
     settings = load(args.statedir)
     with heard(settings, "collect", scheduled=args.scheduled and not args.dry_run) as hearing:
         return hearing.ended(_collect(args, settings, rules))
@@ -48,6 +50,8 @@ def _collect(args: argparse.Namespace, settings: Settings, rules: dict[str, Any]
     if args.planned:
         return _apply_planned(args, settings)
     keys = _keys(args)
+    if not _says_what_to_keep(args, rules):
+        _refuse_retention(settings, keys)
     free_now = args.now or not (args.trash or settings.grace_set)
     engine = open_engine(settings)
     review = engine.gc_review(keys, _policy(settings, keys, args, rules))
@@ -62,6 +66,20 @@ def _collect(args: argparse.Namespace, settings: Settings, rules: dict[str, Any]
             write_json({"exit": 0, "job": None, "plan": None})
         return Exit.OK
     return _carry_out(engine, review, args, free_now=free_now)
+
+
+def _says_what_to_keep(args: argparse.Namespace, rules: Mapping[str, Any]) -> bool:
+    return args.keep is not None or args.policy or args.planned or bool(rules)
+
+
+def _refuse_retention(settings: Settings, keys: Sequence[ComponentKey]) -> None:
+    """Raises Usage where config.toml says what is to be kept: ``--gc`` alone, as Dysnomia has it, would keep one."""
+    key = next((key for key in keys if not settings.component(key.container, key.component).policy.empty), None)
+    if key is not None:
+        raise Usage(
+            f"--gc alone keeps {KEEP} generation of each component, and config.toml has a retention for {key}",
+            f"add --policy to keep what it says, or --keep {KEEP}",
+        )
 
 
 def _carry_out(engine: Engine, review: GcPlan, args: argparse.Namespace, *, free_now: bool) -> Exit:

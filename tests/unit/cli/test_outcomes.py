@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -199,6 +199,25 @@ def test_a_dry_run_that_would_remove_nothing_says_what_is_kept(desk: Desk) -> No
     desk.call("dysnomia-snapshots", "--gc", "--dry-run")
     assert desk.out.startswith("KEEP    sqlite/orders 1  ")
     assert desk.err == "nothing to remove\n"
+
+
+@pytest.mark.parametrize("words", [(), ("--dry-run",), ("--scheduled",)])
+def test_a_collection_that_names_no_rule_is_refused_where_there_is_a_retention(
+    desk: Desk, words: Sequence[str]
+) -> None:
+    """As Dysnomia has it, it would keep one; a timer's has to say what it keeps in any case."""
+    desk.snapshots(4)
+    if "--scheduled" in words:
+        desk.call("dysnomia-snapshots", "--gc", *words, status=2)
+        assert "--scheduled does not say what to keep: add --policy" in desk.err
+    desk.config('[components."sqlite/orders".retention]\nlast = 3\n')
+    desk.call("dysnomia-snapshots", "--gc", *words, status=2)
+    assert "add --policy" in desk.err
+    assert "--keep" in desk.err
+    assert desk.link(1).is_symlink(), "nothing was removed"
+    desk.call("dysnomia-snapshots", "--gc", "-c", "crm")
+    desk.call("dysnomia-snapshots", "--gc", "--keep", "1")
+    assert not desk.link(3).is_symlink()
 
 
 def test_a_collection_by_the_retention_of_config_toml(desk: Desk) -> None:
