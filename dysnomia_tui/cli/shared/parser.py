@@ -97,11 +97,11 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(name, dest="action", action="store_const", const=name[2:], help=text)
 
     def read(self) -> argparse.Namespace:
-        """Parse this process's command line as getopt does. Operands that mean nothing are ignored, as Dysnomia
-        ignores them, and said."""
+        """Parse this process's command line as getopt does."""
         args = self.parse_args(as_getopt(self, sys.argv[1:], self.theirs))
-        for word in getattr(args, "stray", ()):
-            say(f"{self.prog}: ignoring unexpected argument {word!r}")
+        pass_over(
+            self.prog, getattr(args, "stray", ()), getattr(args, "action", None) or getattr(args, "operation", "")
+        )
         return args
 
     def error(self, message: str) -> NoReturn:
@@ -141,6 +141,21 @@ def add_general(parser: argparse.ArgumentParser) -> None:
 
 def add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--version", action=_Version, help="show the version")
+
+
+LOSING = ("restore", "put-back", "collect-garbage", "gc")
+"""What replaces or deletes, by the names of actions and operations."""
+
+
+def pass_over(prog: str, words: Sequence[str], action: str | None) -> None:
+    """Operands that mean nothing are ignored, as Dysnomia ignores them, and said.
+
+    Raises Usage where what is done takes something away: who writes ``--restore orders`` means less than all."""
+    for word in words:
+        if action in LOSING:
+            hint = f"what it is done to is said by options: see {prog} --help"
+            raise Usage(f"unexpected argument {word!r}: {action} would pass over it", hint)
+        say(f"{prog}: ignoring unexpected argument {word!r}")
 
 
 def add_stray(parser: argparse.ArgumentParser) -> None:

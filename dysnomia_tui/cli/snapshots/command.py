@@ -22,6 +22,7 @@ from dysnomia_tui.cli.shared.parser import (
     add_general,
     load,
     open_engine,
+    pass_over,
     require_folder,
     run,
     wants_json,
@@ -131,8 +132,7 @@ def _main(args: argparse.Namespace) -> int:
     if args.check and not action.startswith("query-"):
         raise Usage("--check goes with --query-all and --query-latest", "alone it means --query-all --check")
     if action not in ("print-missing", "resolve", "import", "export"):
-        for path in args.paths:
-            say(f"{PROG}: ignoring unexpected argument {path!r}")
+        pass_over(PROG, args.paths, action)
     if action.startswith("query-"):
         return _query(args, latest=action == "query-latest")
     if action in ("print-missing", "resolve"):

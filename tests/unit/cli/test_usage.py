@@ -257,6 +257,32 @@ def test_no_command_imports_textual_or_a_plugin_to_start(module: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dysnomia-containers --restore --yes orders",
+        "dysnomia-containers --collect-garbage orders",
+        "dysnomia -o restore -C shop -c orders 3",
+        "dysnomia -o put-back -C shop -c orders --section customers 4711",
+        "dysnomia -o collect-garbage -C shop -c orders customers",
+        "dysnomia-snapshots --gc --keep 3 shop/orders",
+    ],
+)
+def test_what_replaces_or_deletes_passes_over_no_argument(
+    line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dysnomia does: it would be done to everything, or with the newest generation."""
+    assert call(monkeypatch, *line.split()) == int(Exit.USAGE)
+    assert f"unexpected argument '{line.split()[-1]}'" in capsys.readouterr().err
+
+
+def test_what_only_reads_or_adds_passes_over_an_argument_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "dysnomia-snapshots", "--query-all", "shop/orders") == 0
+    assert "ignoring unexpected argument 'shop/orders'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--query-all", "--query-latest", "--gc", "--resolve"])
 def test_a_store_that_is_no_folder(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
