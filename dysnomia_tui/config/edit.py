@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dysnomia_base.durations import format_duration
+from dysnomia_base.durations import format_keeping
 from dysnomia_base.ownership import nearest_existing, refusal
 from dysnomia_base.sizes import parse_size
 from dysnomia_base.whole_file import in_place_of
@@ -39,7 +39,7 @@ def values_of(policy: Policy) -> dict[str, int | str | list[str]]:
         if not value:
             continue
         if rule.takes == DURATION:
-            values[rule.name] = format_duration(value)
+            values[rule.name] = format_keeping(value)
         elif rule.takes == SIZE:
             values[rule.name] = _size_text(value)
         elif rule.takes == TAG:

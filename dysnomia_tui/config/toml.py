@@ -29,7 +29,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from dysnomia_base.durations import LONGEST, parse_duration
+from dysnomia_base.durations import LONGEST, parse_duration, parse_keeping
 from dysnomia_base.records import dataclass
 from dysnomia_base.secret import Secret
 from dysnomia_base.sizes import parse_size
@@ -291,6 +291,10 @@ def _duration(value: Any) -> Any:
     return parse_duration(_string(value))
 
 
+def _keeping(value: Any) -> Any:
+    return parse_keeping(_string(value))
+
+
 def _size(value: Any) -> int:
     return parse_size(_string(value))
 
@@ -355,8 +359,8 @@ TOP: Mapping[str, Reader] = {
     "modules_path": _paths,
     "read_only": _boolean,
     "jobs_at_once": _whole(1, 64),
-    "grace": _duration,
-    "guard_hold": _duration,
+    "grace": _keeping,
+    "guard_hold": _keeping,
     "read_all_every": _duration,
     "compression": _one_of(COMPRESSIONS),
     "level": _whole(1, 22),
@@ -385,5 +389,5 @@ GROUP: Mapping[str, Reader] = {"components": _keys, "before": _argv, "after": _a
 CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}
 COMPONENT: Mapping[str, Reader] = {"labels": _strings, "stale_after": _duration_or_never, "retention": _table}
 RETENTION: Mapping[str, Reader] = {
-    rule.name: {DURATION: _duration, SIZE: _size, TAG: _strings}.get(rule.takes) or _whole(0, 100_000) for rule in RULES
+    rule.name: {DURATION: _keeping, SIZE: _size, TAG: _strings}.get(rule.takes) or _whole(0, 100_000) for rule in RULES
 }

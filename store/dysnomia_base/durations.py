@@ -27,11 +27,29 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def parse_keeping(text: str) -> timedelta:
+    """The same, of how long something is to be kept. Raises ValueError also for minutes: restic and borg take ``6m``
+    for six months there, and whoever means these would lose everything that is older than six minutes."""
+    span = parse_duration(text)
+    if "m" in text.casefold():
+        raise ValueError(f"{text[:40]!r} could be minutes or months: write days or weeks, such as 180d or 26w, or 90s")
+    return span
+
+
 def format_duration(value: timedelta) -> str:
     """The shortest text that ``parse_duration`` reads as the same, to the second."""
+    return _formatted(value, "wdhms")
+
+
+def format_keeping(value: timedelta) -> str:
+    """The same for ``parse_keeping``: without minutes."""
+    return _formatted(value, "wdhs")
+
+
+def _formatted(value: timedelta, units: str) -> str:
     rest = int(value.total_seconds())
     text = ""
-    for unit in ("w", "d", "h", "m", "s"):
+    for unit in units:
         count, rest = divmod(rest, UNITS[unit])
         if count:
             text += f"{count}{unit}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.text import Text
 
-from dysnomia_base.durations import parse_duration
+from dysnomia_base.durations import parse_keeping
 from dysnomia_base.plurals import plural
 from dysnomia_base.sizes import EXAMPLES as SIZES
 from dysnomia_base.sizes import parse_size
@@ -81,9 +81,11 @@ def patterns(keys: Sequence[ComponentKey]) -> list[tuple[str, str, str]]:
 
 def _span(name: str, value: str) -> timedelta:
     try:
-        return parse_duration(value)
+        return parse_keeping(value)
     except ValueError:
-        raise PolicyNotUnderstood(f"{name} takes a duration such as 36h, 2d or 1w3d, not {_short(value)}") from None
+        raise PolicyNotUnderstood(
+            f"{name} takes a duration such as 36h, 2d or 1w3d (no minutes), not {_short(value)}"
+        ) from None
 
 
 def _bytes(name: str, value: str) -> int:

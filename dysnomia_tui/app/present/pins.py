@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time
 
-from dysnomia_base.durations import parse_duration
+from dysnomia_base.durations import parse_keeping
 from dysnomia_tui.app.present.times import Times, ZoneKind
 
 _UNTIL = re.compile(r"(?P<why>.*?)(?:^|[\s,;]+)until\s+(?P<when>\S.*)", re.IGNORECASE | re.DOTALL)
@@ -44,7 +44,7 @@ def parse_pin(typed: str, times: Times) -> tuple[str, datetime | None]:
 
 def _after(when: str, times: Times) -> datetime | None:
     try:
-        return times.now + parse_duration(when)
+        return times.now + parse_keeping(when)
     except ValueError:
         return None
 

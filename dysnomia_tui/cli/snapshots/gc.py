@@ -147,7 +147,7 @@ def _keys(args: argparse.Namespace) -> Sequence[ComponentKey]:
 
 def _rules(args: argparse.Namespace) -> dict[str, Any]:
     """The rules that the command line names, by their field in ``Policy``. Raises Usage for a value out of range."""
-    from dysnomia_base.durations import parse_duration
+    from dysnomia_base.durations import parse_keeping
     from dysnomia_base.sizes import parse_size
 
     rules: dict[str, Any] = {}
@@ -157,7 +157,7 @@ def _rules(args: argparse.Namespace) -> dict[str, Any]:
             continue
         if rule.takes in (DURATION, SIZE):
             try:
-                rules[rule.name] = (parse_duration if rule.takes == DURATION else parse_size)(value)
+                rules[rule.name] = (parse_keeping if rule.takes == DURATION else parse_size)(value)
             except ValueError as error:
                 raise Usage(f"{rule.option}: {error}") from error
         elif rule.takes == TAG:

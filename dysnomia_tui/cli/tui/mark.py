@@ -63,11 +63,11 @@ def marks_asked(args: argparse.Namespace, seen: Marks, now: datetime, until: dat
 
 def moment(text: str, now: datetime) -> datetime:
     """``30d`` from now, or a date with or without a time (UTC where no zone is given). Raises Usage."""
-    from dysnomia_tui.config.durations import parse_duration
+    from dysnomia_base.durations import parse_keeping
 
     try:
         if text[:1].isdigit() and text[-1:].isalpha() and text[-1:] != "Z":
-            return now + parse_duration(text)
+            return now + parse_keeping(text)
         when = datetime.fromisoformat(text)
         when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     except (ValueError, OverflowError):

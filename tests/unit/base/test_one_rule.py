@@ -6,13 +6,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dysnomia_base.durations import format_duration, parse_duration
+from dysnomia_base.durations import format_duration, format_keeping, parse_duration, parse_keeping
 from dysnomia_base.escape import visible
 from dysnomia_base.sizes import size
 from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.present.pins import PinNotUnderstood, parse_pin
 from dysnomia_tui.app.present.times import Times, ZoneKind
+from dysnomia_tui.cli.shared.parser import Usage
 from dysnomia_tui.cli.tui.mark import moment
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.jobs.events import EventLog, read_events
@@ -51,7 +54,7 @@ def test_the_timeline_and_the_events_of_a_job_show_it(char: str, tmp_path: Path)
     [
         ("1w3d", timedelta(days=10)),
         ("1.5d", timedelta(hours=36)),
-        ("30m", timedelta(minutes=30)),
+        ("0.5h", timedelta(minutes=30)),
         ("90s", timedelta(seconds=90)),
     ],
 )
@@ -63,6 +66,25 @@ def test_a_duration_is_the_same_wherever_it_is_written(text: str, span: timedelt
     assert policy.within == span
     assert parse_pin(f"why until {text}", Times(ZoneKind.UTC, NOW)) == ("why", NOW + span)
     assert moment(text, NOW) == NOW + span
+
+
+@given(st.integers(0, 10**9))
+def test_how_long_something_is_kept_goes_there_and_back_without_minutes(seconds: int) -> None:
+    text = format_keeping(timedelta(seconds=seconds))
+    assert parse_keeping(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["6m", "6M", "1h30m"])
+def test_minutes_are_no_time_to_keep_something_for(text: str) -> None:
+    """restic and borg take ``6m`` for six months there."""
+    with pytest.raises(ValueError, match="minutes or months"):
+        parse_keeping(text)
+    with pytest.raises(PolicyNotUnderstood):
+        parse_policy(f"within {text}")
+    with pytest.raises(PinNotUnderstood):
+        parse_pin(f"why until {text}", Times(ZoneKind.UTC, NOW))
+    with pytest.raises(Usage):
+        moment(text, NOW)
 
 
 @pytest.mark.parametrize("text", ["1e9d", "d", "", "-1d", "²d", "9" * 5000 + "d", "999999999w", "101w" * 60])
