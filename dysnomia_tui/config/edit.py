@@ -27,7 +27,7 @@ from dysnomia_tui.config.toml import dotted, line_of, read_document, read_text
 HEADER = re.compile(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$")
 _KEY = re.compile(r"(?P<before>\s*(?P<key>[\w\"'-]+)\s*=\s*)(?P<value>[^#]*?)(?P<after>\s*(?:#.*)?)$")
 _ACCESS_LIST = "system.posix_acl_access"
-_UNITS = (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10), ("", 1))
+_UNITS = (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10), ("B", 1))
 Values = Mapping[str, "int | str | list[str]"]
 
 
@@ -212,7 +212,7 @@ def in_toml(value: int | str | list[str]) -> str:
 def _size_text(count: int) -> str:
     """Bytes in the largest unit in which they are read as the same."""
     texts = (f"{count / by:.6f}".rstrip("0").rstrip(".") + unit for unit, by in _UNITS)
-    return next((text for text in texts if text[0] != "0" and parse_size(text) == count), str(count))
+    return next((text for text in texts if text[0] != "0" and parse_size(text) == count), f"{count}B")
 
 
 def _quoted(text: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dysnomia_base.durations import format_duration, format_keeping, parse_duration, parse_keeping
 from dysnomia_base.escape import visible
-from dysnomia_base.sizes import size
+from dysnomia_base.sizes import parse_size, size
 from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.present.pins import PinNotUnderstood, parse_pin
 from dysnomia_tui.app.present.times import Times, ZoneKind
@@ -103,3 +103,15 @@ def test_bytes_have_one_form() -> None:
         "?", "0B", "999B", "1.0K", "10K", "10K", "1.0G",
     ]  # fmt: skip
     assert len(size(10**400)) > 0
+
+
+@pytest.mark.parametrize(("text", "count"), [("500M", 500 << 20), ("1.5TiB", 3 << 39), ("4096B", 4096), ("2 KB", 2048)])
+def test_a_size_has_its_unit(text: str, count: int) -> None:
+    assert parse_size(text) == count
+
+
+@pytest.mark.parametrize("text", ["500", "1.5", "M", "-1M", "1Q"])
+def test_a_size_without_a_unit_is_refused(text: str) -> None:
+    """A budget of 500 bytes would keep next to nothing."""
+    with pytest.raises(ValueError, match="write 500M"):
+        parse_size(text)
