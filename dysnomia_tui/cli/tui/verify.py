@@ -6,6 +6,7 @@ import argparse
 import time
 
 from dysnomia_base.durations import parse_duration
+from dysnomia_base.plurals import plural
 from dysnomia_tui.cli.shared.batch import BatchItem, BatchOptions, JobBatch
 from dysnomia_tui.cli.shared.heard import Heard, heard
 from dysnomia_tui.cli.shared.jobs import worst
@@ -47,7 +48,7 @@ def _verify(args: argparse.Namespace, settings: Settings, within: float, hearing
         crew.carry_out([_item(engine, drill)])
     left = len(drills) - tried
     if left:
-        say(f"{left} more are left for the next time; {tried} were tried in {args.within}")
+        say(f"{plural(tried, 'generation')} verified within {args.within}; the next time goes on with {left} more")
     elif not drills:
         say("there is no generation that could be verified")
     status = worst(crew.exits)

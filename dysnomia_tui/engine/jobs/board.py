@@ -54,7 +54,7 @@ class JobBoard:
         if not is_number(job_id) or not folder.path.is_dir():
             raise Unknown(
                 f"there is no job {job_id[:40]!r}",
-                "see the list of jobs; of those that ended months ago, dysnomia-tui timeline tells what they did",
+                "see dysnomia-tui jobs; of those that ended months ago, dysnomia-tui timeline tells what they did",
             )
         return folder
 
