@@ -26,7 +26,7 @@ from dysnomia_tui.cli.shared.parser import (
     write_error,
 )
 from dysnomia_tui.cli.shared.selection import newest
-from dysnomia_tui.engine.errors import Exit
+from dysnomia_tui.engine.errors import Exit, Unknown
 
 if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
@@ -70,7 +70,7 @@ def parser() -> Parser:
     )  # fmt: skip
     result.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
     add_yes_untrusted(result)
-    result.add_argument("-y", dest="yes", action="store_true", help="do not ask before --restore")
+    result.add_argument("-y", "--yes", dest="yes", action="store_true", help="do not ask before --restore")
     result.add_argument(
         "-j", "--jobs", type=int, default=1, metavar="N", help="run at most so many components at the same time"
     )
@@ -123,7 +123,17 @@ def _change(settings: Settings, args: argparse.Namespace, hearing: Heard) -> int
         if refused is not None:
             return refused
     unasked = _look(engine, args, hearing)
-    return max(_each(engine, args, _phases(engine, args), hearing), unasked)
+    phases = _phases(engine, args)
+    if _only(args) and not any(phases):
+        _known(settings, _only(args))
+    return max(_each(engine, args, phases, hearing), unasked)
+
+
+def _known(settings: Settings, only: str) -> None:
+    """Raises Unknown for a container that is not configured: to a script nothing to do in it looks like all is done."""
+    configured = sorted(_inventory(settings).containers)
+    if only not in configured:
+        raise Unknown(f"there is no container {only!r}", f"configured are: {', '.join(configured) or 'none'}")
 
 
 def _look(engine: Engine, args: argparse.Namespace, hearing: Heard) -> int:

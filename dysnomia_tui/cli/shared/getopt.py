@@ -1,6 +1,6 @@
 """A command line read as getopt(1) reads it, which Dysnomia's commands use: before argparse sees it.
 
-Long options may be cut short, values may be joined to their option or follow it whatever they begin with, options and
+Long options of Dysnomia's own may be cut short, values may be joined to their option or follow it whatever they begin with, options and
 operands may stand in any order, and the last of several wins.
 """
 
@@ -22,7 +22,7 @@ def as_getopt(parser: argparse.ArgumentParser, words: Sequence[str], theirs: Col
     """The same command line in a form that argparse takes in the same way: ``--option=value``, then the operands.
 
     Args:
-        theirs: the long options of Dysnomia's own: one that is cut short means one of them, if it can.
+        theirs: the long options of Dysnomia's own, which may be cut short; where there are none, all may be.
 
     Raises BadOption.
     """
@@ -69,12 +69,13 @@ class _Reader:
     def _whole(self, name: str) -> str:
         if name in self._known:
             return name
-        for among in (self._theirs, self._known):
-            matching = sorted({option for option in among if option.startswith(name) and option.startswith("--")})
-            if len(matching) == 1:
-                return matching[0]
-            if matching:
-                raise BadOption(f"option '{name}' is ambiguous: {', '.join(matching)}")
+        # Options of ours are written whole: --yes, or --now, would become what nobody has read.
+        among = self._theirs or self._known
+        matching = sorted({option for option in among if option.startswith(name) and option.startswith("--")})
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            raise BadOption(f"option '{name}' is ambiguous: {', '.join(matching)}")
         raise BadOption(f"there is no option '{name}'")
 
     def _short(self, letters: str) -> None:

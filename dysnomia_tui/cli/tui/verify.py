@@ -15,7 +15,7 @@ from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.cli.shared.selection import component
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.errors import Exit
+from dysnomia_tui.engine.errors import Exit, Unknown
 from dysnomia_tui.engine.records import Drill
 
 
@@ -37,7 +37,10 @@ def verify(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace, settings: Settings, within: float, hearing: Heard) -> int:
     engine = open_engine(settings, read_only=args.dry_run)
-    drills = engine.drills([component(args.component)] if args.component else None)
+    key = component(args.component) if args.component else None
+    if key is not None and not engine.links(key.container, key.component):
+        raise Unknown(f"the store has no generation of {key}", "to list what it has: dysnomia-snapshots --query-latest")
+    drills = engine.drills([key] if key is not None else None)
     crew = JobBatch(engine, BatchOptions(1, args.reason, args.no_wait, args.dry_run, args.json))
     end = time.monotonic() + within
     tried = 0

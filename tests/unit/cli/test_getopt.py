@@ -77,6 +77,16 @@ def test_options_of_dysnomias_come_first_when_one_is_cut_short() -> None:
         as_getopt(made, ["--s"])
 
 
+def test_options_of_ours_are_not_cut_short() -> None:
+    """``--yes`` would be ``--yes-untrusted``."""
+    made = argparse.ArgumentParser()
+    made.add_argument("--restore", action="store_true")
+    made.add_argument("--yes-untrusted", action="store_true")
+    assert as_getopt(made, ["--rest"], ["--restore"]) == ["--restore"]
+    with pytest.raises(BadOption, match="there is no option '--yes'"):
+        as_getopt(made, ["--yes"], ["--restore"])
+
+
 def test_the_end_of_the_options_is_no_value() -> None:
     for words in (["--component=--"], ["-c", "--"], ["--component", "--"]):
         with pytest.raises(BadOption, match="--component"):

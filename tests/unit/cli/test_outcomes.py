@@ -220,6 +220,26 @@ def test_a_collection_that_names_no_rule_is_refused_where_there_is_a_retention(
     assert not desk.link(3).is_symlink()
 
 
+def test_what_a_script_names_and_is_not_there_is_not_all_well(desk: Desk) -> None:
+    desk.snapshots(1)
+    for words in (
+        ("dysnomia-containers", "--snapshot", "-C", "nowhere"),
+        ("dysnomia-containers", "--restore", "--yes", "-C", "nowhere"),
+        ("dysnomia-containers", "--collect-garbage", "-C", "nowhere"),
+    ):
+        desk.call(*words, status=5)
+        assert "there is no container 'nowhere': configured are: " in desk.err
+    for words in (
+        ("dysnomia-snapshots", "--check", "-C", "nowhere"),
+        ("dysnomia-snapshots", "--query-latest", "--check", "-c", "order"),
+        ("dysnomia-tui", "verify", "--due", "sqlite/order"),
+    ):
+        desk.call(*words, status=5)
+        assert "the store has no generation of " in desk.err
+    desk.call("dysnomia-snapshots", "--check", "-C", "sqlite")
+    assert "1 checked: 1 ok" in desk.err
+
+
 def test_a_collection_by_the_retention_of_config_toml(desk: Desk) -> None:
     desk.snapshots(4)
     desk.call("dysnomia-snapshots", "--gc", "--policy", status=2)
