@@ -1,7 +1,7 @@
 """A command line read as getopt(1) reads it, which Dysnomia's commands use: before argparse sees it.
 
-Long options of Dysnomia's own may be cut short, values may be joined to their option or follow it whatever they begin with, options and
-operands may stand in any order, and the last of several wins.
+Long options of Dysnomia's own may be cut short, values may be joined to their option or follow it whatever they begin
+with, options and operands may stand in any order, and the last of several wins.
 """
 
 from __future__ import annotations
