@@ -291,6 +291,8 @@ class Report:
     """Of each container with ``components=*``."""
     topics: tuple[str, ...] = ()
     """What each alarm is about: the same for as long as it lasts."""
+    containers: int = 0
+    """How many are configured, or have something in the store."""
 
     def age(self, component: ComponentReport) -> timedelta | None:
         """How old the newest good generation of a component is."""

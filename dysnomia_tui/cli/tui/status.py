@@ -94,7 +94,13 @@ def _report(args: argparse.Namespace, settings: Settings) -> Report:
         engine.look_at_servers(older_than=RECENT)
         _recover(engine)
     with gc_paused():  # what a report is made of, modules too, goes with the process
-        return open_engine(settings, read_only=True).report()
+        report = open_engine(settings, read_only=True).report()
+    if not report.containers:
+        # A probe with another environment than the operator's, or before a disk is mounted, would be well for ever.
+        places = (*settings.containers_path, *settings.components_path, settings.statedir)
+        hint = f"looked in {', '.join(map(str, places))}"
+        raise NotKnown("no container is configured, and none is in the store", hint)
+    return report
 
 
 def _write(args: argparse.Namespace, report: Report) -> None:

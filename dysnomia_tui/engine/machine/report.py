@@ -54,6 +54,7 @@ def report(overview: Overview, jobs: Sequence[JobView], *, empty: bool = False) 
         disk_total=overview.disk_total,
         looks=tuple(one.look for one in overview.containers if one.look is not None),
         topics=(*(alarm.topic or alarm.text for alarm in others), *slow, *(EMPTY for _ in lost)),
+        containers=len(overview.containers),
     )
 
 

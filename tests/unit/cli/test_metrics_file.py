@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.calling import call
+from tests.unit.engine.ledger import Ledger
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with an empty store, and the folder of metrics."""
-    (tmp_path / "state" / "activated").mkdir(parents=True)
-    for variable, name in (("HOME", ""), ("XDG_CONFIG_HOME", "config"), ("DYSNOMIA_STATEDIR", "state")):
-        monkeypatch.setenv(variable, str(tmp_path / name))
-    for variable in ("DYSNOMIA_CONTAINERS_PATH", "DYSNOMIA_COMPONENTS_PATH"):
-        monkeypatch.setenv(variable, str(tmp_path / "none"))
+def folder(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with two components that are well, and the folder of metrics."""
+    ledger.enter(monkeypatch)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     metrics = tmp_path / "metrics"
     metrics.mkdir()
     return metrics
@@ -39,7 +37,7 @@ def test_the_report_is_written_as_ever_and_the_metrics_beside(
         assert call(monkeypatch, "dysnomia-tui", "status", "--metrics", str(file)) == 0
     finally:
         os.umask(before)
-    assert capsys.readouterr().out.startswith("OK: 0 components\n")
+    assert capsys.readouterr().out.startswith("OK: 2 components\n")
     assert "dysnomia_known 1\n" in file.read_text()
     assert file.read_text().endswith("# EOF\n")
     assert file.stat().st_mode & 0o777 == 0o644, "node_exporter is another user"
@@ -94,7 +92,7 @@ def test_a_folder_that_is_not_there_or_is_held_is_named(
 ) -> None:
     assert call(monkeypatch, "dysnomia-tui", "status", "--metrics", str(folder / "none" / "a.prom")) == 3
     output = capsys.readouterr()
-    assert output.out.startswith("OK: 0 components\n"), "the report is written all the same"
+    assert output.out.startswith("OK: 2 components\n"), "the report is written all the same"
     assert "none/a.prom: No such file or directory" in output.err
     held = os.open(folder, os.O_RDONLY)
     try:

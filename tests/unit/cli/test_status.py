@@ -127,3 +127,16 @@ def test_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     (tmp_path / "state" / "activated").mkdir(parents=True)
     assert call(monkeypatch, "dysnomia-tui", "status") == 0
     assert capsys.readouterr().out.startswith("OK: 1 component\n")
+
+
+def test_where_there_is_nothing_to_look_at_nothing_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As for a probe with another environment than the operator's: all would be well for ever."""
+    for variable in ("DYSNOMIA_STATEDIR", "DYSNOMIA_CONTAINERS_PATH", "DYSNOMIA_COMPONENTS_PATH", "HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "none"))
+    assert call(monkeypatch, "dysnomia-tui", "status", "--openmetrics") == 3
+    output = capsys.readouterr()
+    assert "dysnomia_known 0\n" in output.out
+    assert "no container is configured, and none is in the store: looked in " in output.err
+    assert str(tmp_path / "none") in output.err
