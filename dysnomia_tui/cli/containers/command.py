@@ -124,16 +124,19 @@ def _change(settings: Settings, args: argparse.Namespace, hearing: Heard) -> int
             return refused
     unasked = _look(engine, args, hearing)
     phases = _phases(engine, args)
-    if _only(args) and not any(phases):
+    if not any(phases) and (_only(args) or args.scheduled):
         _known(settings, _only(args))
     return max(_each(engine, args, phases, hearing), unasked)
 
 
 def _known(settings: Settings, only: str) -> None:
-    """Raises Unknown for a container that is not configured: to a script nothing to do in it looks like all is done."""
+    """Raises Unknown for a container that is not configured, and where none is: to a script nothing to do looks like
+    all is done."""
     configured = sorted(_inventory(settings).containers)
-    if only not in configured:
-        raise Unknown(f"there is no container {only!r}", f"configured are: {', '.join(configured) or 'none'}")
+    if not configured:
+        raise Unknown("no container is configured", f"looked in {', '.join(map(str, settings.containers_path))}")
+    if only and only not in configured:
+        raise Unknown(f"there is no container {only!r}", f"configured are: {', '.join(configured)}")
 
 
 def _look(engine: Engine, args: argparse.Namespace, hearing: Heard) -> int:

@@ -240,6 +240,15 @@ def test_what_a_script_names_and_is_not_there_is_not_all_well(desk: Desk) -> Non
     assert "1 checked: 1 ok" in desk.err
 
 
+def test_a_timer_that_finds_nothing_configured_fails(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DYSNOMIA_CONTAINERS_PATH", "/nonexistent/containers")
+    monkeypatch.setenv("DYSNOMIA_COMPONENTS_PATH", "/nonexistent/components")
+    desk.call("dysnomia-containers", "--snapshot")
+    assert "there is nothing to do" in desk.err, "as Dysnomia has it"
+    desk.call("dysnomia-containers", "--snapshot", "--scheduled", status=5)
+    assert "no container is configured: looked in /nonexistent/containers" in desk.err
+
+
 def test_a_collection_by_the_retention_of_config_toml(desk: Desk) -> None:
     desk.snapshots(4)
     desk.call("dysnomia-snapshots", "--gc", "--policy", status=2)
