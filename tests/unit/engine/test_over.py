@@ -292,6 +292,7 @@ def test_a_killed_snapshot_is_told_and_recovered_however_many_jobs_came_after(
     killed = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
     os.kill(machine.worker_pid(killed.id), signal.SIGKILL)
+    wait_until(lambda: not machine.folder(killed.id).held)
     machine.hold(held=False)
     busy()
     assert killed.id in {view.id for view in engine.jobs(2)}
