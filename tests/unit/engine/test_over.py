@@ -202,6 +202,7 @@ def many(machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
     killed = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
     os.kill(machine.worker_pid(killed.id), signal.SIGKILL)
+    wait_until(lambda: not machine.folder(killed.id).held)
     machine.hold(held=False)
     run(machine, engine, engine.plan_snapshot([DOCS]))
     return machine
