@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dysnomia_tui.cli.shared.heard import Heard, heard
+from dysnomia_tui.cli.shared.heard import Heard, heard, refuse_empty
 from dysnomia_tui.cli.shared.names import plain_name
 from dysnomia_tui.cli.shared.output import say, write_json, write_line, write_lines, write_pieces
 from dysnomia_tui.cli.shared.parser import (
@@ -125,16 +125,18 @@ def _change(settings: Settings, args: argparse.Namespace, hearing: Heard) -> int
     unasked = _look(engine, args, hearing)
     phases = _phases(engine, args)
     if not any(phases) and (_only(args) or args.scheduled):
-        _known(settings, _only(args))
+        _known(settings, _only(args), scheduled=args.scheduled)
     return max(_each(engine, args, phases, hearing), unasked)
 
 
-def _known(settings: Settings, only: str) -> None:
-    """Raises Unknown for a container that is not configured, and where none is: to a script nothing to do looks like
-    all is done."""
+def _known(settings: Settings, only: str, *, scheduled: bool) -> None:
+    """Raises Unknown for a container that is not configured, and where none is; of a timer also where the store is
+    empty: to a script nothing to do looks like all is done."""
     configured = sorted(_inventory(settings).containers)
     if not configured:
         raise Unknown("no container is configured", f"looked in {', '.join(map(str, settings.containers_path))}")
+    if scheduled:
+        refuse_empty(settings)
     if only and only not in configured:
         raise Unknown(f"there is no container {only!r}", f"configured are: {', '.join(configured)}")
 

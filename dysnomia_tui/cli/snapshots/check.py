@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.cli.shared.batch import BatchItem, BatchOptions, JobBatch
-from dysnomia_tui.cli.shared.heard import Heard
+from dysnomia_tui.cli.shared.heard import Heard, refuse_empty
 from dysnomia_tui.cli.shared.jobs import worst
 from dysnomia_tui.cli.shared.output import say, write_json
 from dysnomia_tui.cli.shared.parser import open_engine
@@ -32,6 +32,7 @@ def check_by_jobs(args: argparse.Namespace, settings: Settings, lines: Iterable[
     batch = JobBatch(engine, BatchOptions(1, args.reason, args.no_wait, args.dry_run, args.json))
     batch.carry_out([BatchItem(key, _planner(engine, key, chosen)) for key, chosen in numbers.items()])
     if not numbers:
+        refuse_empty(settings)
         say("there is no generation that could be checked")
     hearing.batch(batch.records)
     status = worst(batch.exits)

@@ -8,7 +8,7 @@ import time
 from dysnomia_base.durations import parse_duration
 from dysnomia_base.plurals import plural
 from dysnomia_tui.cli.shared.batch import BatchItem, BatchOptions, JobBatch
-from dysnomia_tui.cli.shared.heard import Heard, heard
+from dysnomia_tui.cli.shared.heard import Heard, heard, refuse_empty
 from dysnomia_tui.cli.shared.jobs import worst
 from dysnomia_tui.cli.shared.output import say, write_json
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
@@ -53,6 +53,8 @@ def _verify(args: argparse.Namespace, settings: Settings, within: float, hearing
     if left:
         say(f"{plural(tried, 'generation')} verified within {args.within}; the next time goes on with {left} more")
     elif not drills:
+        if args.scheduled:
+            refuse_empty(settings)
         say("there is no generation that could be verified")
     status = worst(crew.exits)
     hearing.batch(crew.records)

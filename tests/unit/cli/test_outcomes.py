@@ -249,6 +249,22 @@ def test_a_timer_that_finds_nothing_configured_fails(desk: Desk, monkeypatch: py
     assert "no container is configured: looked in /nonexistent/containers" in desk.err
 
 
+def test_a_timer_whose_store_is_empty_fails(desk: Desk, tmp_path: Path) -> None:
+    """As where the disk of the store was not mounted after a reboot: nothing is active there."""
+    empty = ("--statedir", str(tmp_path / "mountpoint"))
+    for words in (
+        ("dysnomia-containers", "--snapshot"),
+        ("dysnomia-snapshots", "--check"),
+        ("dysnomia-tui", "verify", "--due"),
+    ):
+        desk.call(*words, "--scheduled", *empty, status=5)
+        assert "the store is empty" in desk.err
+        desk.call(*words, *empty)
+    desk.call("dysnomia-containers", "--snapshot", "--scheduled", *empty, status=5)
+    assert f"{tmp_path / 'mountpoint'} is not its folder, or its disk is not mounted" in desk.err
+    assert not (tmp_path / "mountpoint").exists()
+
+
 def test_a_collection_by_the_retention_of_config_toml(desk: Desk) -> None:
     desk.snapshots(4)
     desk.call("dysnomia-snapshots", "--gc", "--policy", status=2)
