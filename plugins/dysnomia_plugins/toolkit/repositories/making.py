@@ -19,6 +19,7 @@ from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, PRIVATE_FOLDER,
 from dysnomia_plugins.toolkit.guarded.libc import rename_new, sync_file_system
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder, why_not
 from dysnomia_plugins.toolkit.guarded.system import folder_at
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import NOBODY, others_on_the_way
 from dysnomia_plugins.toolkit.repositories.places import let_in, make_wrapper, wrapper_made
 
@@ -86,12 +87,12 @@ def reclaim(place: Place, maker: Actor | None, own: Sequence[str]) -> None:
 
 def _take_back(top: Folder, uid: int) -> None:
     """First every folder: from then on no name is added. Then what they hold is looked at."""
-    for at, _, _, folder in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor):
+    for at, _, _, folder in walk(top.descriptor):
         if os.fstat(folder).st_uid != uid:
             raise _strange(top, at, "belongs to another user")
         os.fchown(folder, os.geteuid(), os.getegid())
         os.fchmod(folder, stat.S_IMODE(os.fstat(folder).st_mode) & OPEN_FOLDER)
-    for at, _, names, folder in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor, onerror=_raised):
+    for at, _, names, folder in walk(top.descriptor, onerror=_raised):
         seen = os.fstat(folder)
         if seen.st_uid != os.geteuid() or seen.st_mode & 0o022:
             raise _strange(top, at, "was put there by another process during the job")
@@ -131,7 +132,7 @@ def give_back(path: str, maker: Actor | None, own: Collection[str], taken: Colle
     if maker is None:
         return
     with Folder.at(path) as top:
-        for at, _, names, folder in os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=top.descriptor):
+        for at, _, names, folder in walk(top.descriptor, topdown=False):
             path, seen = posixpath.normpath(at), os.fstat(folder)
             if path.split("/")[0] in own or seen.st_uid != os.geteuid() or seen.st_mode & 0o022:
                 continue

@@ -16,6 +16,7 @@ from dysnomia_plugins.toolkit.guarded.acting import acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.libc import sync_file_system
 from dysnomia_plugins.toolkit.guarded.system import folder_at
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import NOBODY
 from dysnomia_plugins.toolkit.repositories.files import FilesLoader, tamed
 from dysnomia_plugins.toolkit.repositories.making import begin, give_name, hand_over_top, maker_for, open_top, reclaim
@@ -250,7 +251,7 @@ def hand_over_own(path: str, access: Access) -> None:
     root = os.geteuid() == 0
     for own in OWN:
         with folder_at(f"{path}/{own}") as top:
-            for _, _, names, folder in os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=top):
+            for _, _, names, folder in walk(top, topdown=False):
                 for name in names:
                     descriptor = os.open(name, _ENTRY, dir_fd=folder)
                     try:

@@ -20,6 +20,7 @@ from dysnomia_plugins.toolkit.guarded.acting import Actor, as_command
 from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, hand_over, hand_over_tree
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, pinned_path
 from dysnomia_plugins.toolkit.guarded.way import real_path
+from dysnomia_plugins.toolkit.stalled import PATIENCE
 from dysnomia_plugins.types.openldap.config import FILE, Configuration, Database
 from dysnomia_plugins.types.openldap.places import DATA, Layout
 
@@ -58,7 +59,10 @@ class Directory:
                 raise PluginError(f"there is no database in {place.name}", "activate it first, or start its server")
             with self._configured(ctx, folder) as (words, descriptors):
                 argv = [*as_command(self.actor), "slapcat", "-g", "-o", "ldif-wrap=no", *words]
-                with _explained(place), ctx.runner.reading(argv, env=ENVIRONMENT, pass_fds=descriptors) as stream:
+                with (
+                    _explained(place),
+                    ctx.runner.reading(argv, env=ENVIRONMENT, pass_fds=descriptors, patience=PATIENCE) as stream,
+                ):
                     yield stream
 
     @contextmanager
@@ -73,7 +77,9 @@ class Directory:
             argv = [*as_command(self.actor), "slapadd", "-q", *checks, *words]
             with (
                 _explained(Place(folder.path)),
-                ctx.runner.writing(argv, env=ENVIRONMENT, pass_fds=descriptors, umask=0o077) as stream,
+                ctx.runner.writing(
+                    argv, env=ENVIRONMENT, pass_fds=descriptors, umask=0o077, patience=PATIENCE
+                ) as stream,
             ):
                 yield stream
 

@@ -18,6 +18,7 @@ from dysnomia_plugins.toolkit.guarded.folder import (
     require_ours,
 )
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.repositories.making import begin, maker_for, open_top, put_live, reclaim
 from dysnomia_plugins.toolkit.repositories.places import wrapper_made
 from dysnomia_plugins.toolkit.trees.names import below
@@ -96,8 +97,7 @@ def share(path: str, gid: int, *, inherit: str = "", uid: int = -1) -> None:
 
     Raises NotSafe where one is another user's already, OSError."""
     with Folder.at(path) as top:
-        walk = os.fwalk(".", topdown=False, onerror=_raised, follow_symlinks=False, dir_fd=top.descriptor)
-        for at, _, names, folder in walk:
+        for at, _, names, folder in walk(top.descriptor, topdown=False, onerror=_raised):
             require_ours(folder, top.shown(at))
             for name in names:
                 descriptor = os.open(name, _ENTRY, dir_fd=folder)

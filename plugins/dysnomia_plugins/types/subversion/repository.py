@@ -19,9 +19,12 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerD
 from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
 from dysnomia_plugins.toolkit.repositories import access
 from dysnomia_plugins.toolkit.repositories.places import let_in
+from dysnomia_plugins.toolkit.repositories.plain import refuse_pipes
+from dysnomia_plugins.toolkit.stalled import PATIENCE
 
 MAX_CONFIG = 1 << 20
 OWN = ("db", "locks")
@@ -55,7 +58,7 @@ class Access(access.Access):
         Raises OSError."""
         root = os.geteuid() == 0
         with folder_at(path) as top:
-            for _, _, names, folder in os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=top):
+            for _, _, names, folder in walk(top, topdown=False):
                 for name in names:
                     descriptor = os.open(name, _ENTRY, dir_fd=folder)
                     try:
@@ -165,7 +168,7 @@ class Repository:
         """A program's output. Raises PluginError with what it said."""
         with explained(self.path):
             argv = self._command(program, *arguments)
-            done = self.runner.run(argv, env=_NO_HOME, timeout=timeout)
+            done = self.runner.run(argv, env=_NO_HOME, timeout=timeout, patience=PATIENCE)
         return done.stdout.decode("utf-8", "backslashreplace")
 
     def youngest(self, timeout: float | None = None) -> int:
@@ -227,11 +230,22 @@ class Repository:
         except OSError as error:
             raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
 
+    def require_plain(self) -> None:
+        """Raises NotSafe where something stands among its data, at any depth, that a program would open and wait for;
+        ServerDown."""
+        path = f"{self.path}/db"
+        try:
+            with Folder.at(path) as folder:
+                refuse_pipes(folder.descriptor, path, folder.names(), "Subversion")
+        except OSError as error:
+            raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
+
     @contextmanager
     def dumping(self) -> Iterator[BinaryIO]:
         """Its whole history as a stream. Raises PluginError, also when it ends too early."""
+        self.require_plain()
         argv = self._command("svnadmin", "dump", "--quiet", self.path)
-        with explained(self.path), self.runner.reading(argv, env=_NO_HOME) as stream:
+        with explained(self.path), self.runner.reading(argv, env=_NO_HOME, patience=PATIENCE) as stream:
             yield stream
 
     @contextmanager
@@ -244,7 +258,7 @@ class Repository:
         )
         with (
             explained(self.path),
-            self.runner.writing(argv, env=_NO_HOME) as stream,
+            self.runner.writing(argv, env=_NO_HOME, patience=PATIENCE) as stream,
         ):
             yield stream
 
