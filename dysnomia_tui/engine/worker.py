@@ -181,6 +181,9 @@ class _Worker:
         )
 
     def run(self) -> None:
+        from dysnomia_tui.engine.jobs import stuck
+
+        stuck.watch(lambda line: self.work.log.write("log", line=line))
         outcome = self._outcome()
         self._end(outcome)
 
