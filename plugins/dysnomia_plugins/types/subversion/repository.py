@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from dysnomia_plugins.base import Place, Runner
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown
 from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
-from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
+from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, require_ours
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
@@ -55,10 +55,11 @@ class Access(access.Access):
         """Give it to all below ``path``, following no link. What Subversion made read-only stays so.
 
         Whoever owns the repository could have put another name of somebody's file there: such a one is left alone.
-        Raises OSError."""
+        Raises NotSafe where a folder is another user's already, OSError."""
         root = os.geteuid() == 0
         with folder_at(path) as top:
-            for _, _, names, folder in walk(top, topdown=False):
+            for at, _, names, folder in walk(top, topdown=False):
+                require_ours(folder, f"{path}/{at}")
                 for name in names:
                     descriptor = os.open(name, _ENTRY, dir_fd=folder)
                     try:
@@ -80,6 +81,7 @@ def hand_over_format(repository: str, access: Access) -> None:
     """The one file of Subversion's own beside ``db`` and ``locks``, to whoever may use these; programs read it first,
     and it was made under a job's umask. Raises NotSafe, OSError."""
     with Folder.at(repository) as top, top.file("format") as descriptor:
+        require_ours(top.descriptor, repository)
         seen = os.fstat(descriptor)
         if seen.st_nlink != 1:
             raise NotSafe(f"{top.shown('format')} has another hard link", "nothing was replaced")
