@@ -140,6 +140,10 @@ def _refuse(folder: JobFolder, error: EngineError) -> None:
     )  # fmt: skip
 
 
+_SAID_IN = ("failed", "nothing", "warnings")
+"""Of an outcome's details: what components failed of, and what was said of them."""
+
+
 class _Worker:
     """Everything after the start. Imports are here: they take longer than the start itself."""
 
@@ -147,7 +151,7 @@ class _Worker:
         from dysnomia_tui.engine.component.runner import CancelShield
         from dysnomia_tui.engine.errors import Unreadable
         from dysnomia_tui.engine.jobs.board import JobBoard
-        from dysnomia_tui.engine.jobs.context import JobCancel, JobContext
+        from dysnomia_tui.engine.jobs.context import JobCancel, JobContext, secrets_in
         from dysnomia_tui.engine.jobs.events import EventLog
         from dysnomia_tui.engine.machine.machine import Machine
         from dysnomia_tui.engine.machine.settings_json import settings_from_json
@@ -160,21 +164,26 @@ class _Worker:
             raise Unreadable("request.json cannot be read: it tells no settings", f"see {folder.path}")
         machine = Machine(settings_from_json(request.settings))
         self.record = folder.record()
+        plan = folder.plan()
+        self.redactor = Redactor(secrets_in(machine, plan))
         self.work = JobContext(
             machine=machine,
             board=JobBoard(machine.jobs),
             folder=folder,
-            plan=folder.plan(),
+            plan=plan,
             who=request.who,
             why=request.why,
             host=request.host,
-            log=EventLog(folder.events, Redactor(), utc_now),
+            log=EventLog(folder.events, self.redactor, utc_now),
             cancel=CancelShield(cancel),
             lock=lock,
             clock=utc_now,
         )
 
     def run(self) -> None:
+        from dysnomia_tui.engine.jobs import stuck
+
+        stuck.watch(lambda line: self.work.log.write("log", line=line))
         outcome = self._outcome()
         self._end(outcome)
 
@@ -259,15 +268,15 @@ class _Worker:
 
     def _end(self, outcome: Outcome) -> None:
         from dysnomia_tui.engine.component.left import UnfinishedJob, left_over
-        from dysnomia_tui.engine.redact import Redactor
 
-        clean = Redactor().clean
+        clean = self.redactor.clean
         left, left_words = left_over(
             [UnfinishedJob(self.work.id, journal) for _, journal in self.work.folder.journals()]
         )
         event: dict[str, Any] = {
             "state": outcome.state.value, "exit": int(outcome.exit), "message": clean(outcome.message + left_words),
-            "hint": clean(outcome.hint), "details": {**outcome.details, **left}, "at": utc_now().isoformat(),
+            "hint": clean(outcome.hint), "details": {**self._worded(outcome.details), **left},
+            "at": utc_now().isoformat(),
         }  # fmt: skip
         try:
             self.record.step("result", **event)
@@ -277,7 +286,7 @@ class _Worker:
             }
             self.record.step("result", **event)
         self.work.log.write("result", **event)
-        self._audit(outcome.state.value, outcome.message)
+        self._audit(outcome.state.value, self.redactor.hide(outcome.message))
         with suppress(OSError):
             self.work.folder.trim()
         self._close_put_right()
@@ -286,6 +295,18 @@ class _Worker:
         from dysnomia_tui.engine.jobs import old
 
         old.remove(self.work.board, utc_now())
+
+    def _worded(self, details: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The details of an outcome with no known secret in what servers said; names and ids in them stay."""
+        hide = self.redactor.hide
+        worded = dict(details)
+        for name in _SAID_IN:
+            words = worded.get(name)
+            if isinstance(words, Mapping):
+                worded[name] = {key: hide(str(text)) for key, text in words.items()}
+            elif isinstance(words, (list, tuple)):
+                worded[name] = [hide(str(text)) for text in words]
+        return worded
 
     def _close_put_right(self) -> None:
         """Of what earlier jobs left on our components nothing is left by now: then nobody need be told of it."""

@@ -15,6 +15,12 @@ _WHOLE = 4
 
 _WORDS = pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _URL = pattern(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/:@]*:)(?P<secret>[^\s/@]+)(?=@)", re.IGNORECASE)
+_PAIR = pattern(
+    r"(?P<before>(?:^|[\s?&;,])[\w.-]*(?:password|passwd|passphrase|pwd|token|secret|apikey|api_key|api-key)=)"
+    r"(?P<secret>'[^']+'|\"[^\"]+\"|[^\s&;,'\"]+)",
+    re.IGNORECASE,
+)
+"""``password=…`` of a connection string, ``token=…`` of a URL's query."""
 _SECRET = frozenset({"passwords", "passcode", "secrets", "tokens", "creds", "masterauth", "auth", "dsn"})
 _ENDS = ("pass", "passwd", "pwd", "pw", "token", "apikey", "privkey")
 _ANYWHERE = ("password", "passphrase", "secret", "credential")
@@ -45,8 +51,13 @@ def is_secret(name: str) -> bool:
 
 
 def shown(name: str, value: str) -> str:
-    """A property's value as an operator may see it: hidden where the name says so, and the password of a URL."""
-    return HIDDEN if is_secret(name) else _URL.sub(rf"\g<before>{HIDDEN}", value)
+    """A property's value as an operator may see it: hidden where the name says so, and the password of a URL or a
+    connection string."""
+    if is_secret(name):
+        return HIDDEN
+    for one in (_URL, _PAIR):
+        value = one.sub(rf"\g<before>{HIDDEN}", value)
+    return value
 
 
 def secrets_of(properties: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
@@ -57,7 +68,8 @@ def secrets_of(properties: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ..
         if is_secret(name):
             secrets.extend(values)
         else:
-            secrets.extend(match["secret"] for text in values for match in _URL.finditer(text))
+            matches = (match for text in values for one in (_URL, _PAIR) for match in one.finditer(text))
+            secrets.extend(match["secret"].strip("'\"") for match in matches)
     return tuple(secret for secret in secrets if len(secret) >= SHORTEST and secret.lower() not in _TRIVIAL)
 
 

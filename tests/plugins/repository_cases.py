@@ -346,7 +346,7 @@ class RepositoryCases:
             os.kill(os.getpid(), signal.SIGKILL)
 
         with monkeypatch.context() as patched:
-            patched.setattr(*((making, "remove_folder", die) if named else (self.load, "give_name", die)))
+            patched.setattr(*((making, "remove_wrapper", die) if named else (self.load, "give_name", die)))
             died = in_child(lambda: activities.restore(driver.bench(job), number, driver.copied("copy")))
         assert died == signal.SIGKILL
         assert copy.exists() == named

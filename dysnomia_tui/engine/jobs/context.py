@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
@@ -75,6 +76,17 @@ class JobCancel:
             return self._path.read_text("utf-8", "replace").strip() or "the operator"
         except OSError:
             return "a signal"
+
+
+def secrets_in(machine: Machine, plan: Plan) -> tuple[str, ...]:
+    """The secrets of a plan's components, which no message of its job may hold; one that is not configured has none."""
+    from dysnomia_tui.engine.translate import Expected
+
+    secrets: dict[str, None] = {}
+    for key in plan.keys:
+        with suppress(*Expected):
+            secrets |= dict.fromkeys(secrets_of(machine.component(key).properties))
+    return tuple(secrets)
 
 
 @dataclass(frozen=True)

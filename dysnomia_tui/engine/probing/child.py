@@ -69,7 +69,7 @@ def main() -> int:
         elif question["op"] == "container":
             keys = machine.inventory().components_of(question["container"])
             redactor = Redactor(secrets_of(machine.inventory().container(question["container"]).properties))
-            answers = asked([(key.component, partial(_probe, machine, key)) for key in keys])
+            answers = asked([(key.component, partial(_probe, machine, key, redactor)) for key in keys])
             answer = {
                 "probe": asdict(together(answers, len(keys))),
                 "components": {name: asdict(probe) for name, probe in answers},
@@ -85,13 +85,13 @@ def main() -> int:
             runner = ProcessRunner(secrets=secrets)
             plugin = machine.plugin(key)
             if question["op"] == "probe":
-                answer = asdict(plugin.probe(component, runner))
+                answer = asdict(_hidden(plugin.probe(component, runner), redactor))
             elif question["op"] == "identity":
                 answer = {"identity": plugin.identity(component) if isinstance(plugin, StatePlugin) else ""}
             elif question["op"] == "condition":
                 answer = _condition(plugin, component, runner, redactor)
             else:
-                answer = _preflight(machine, plugin, component, runner, question)
+                answer = _without_secrets(_preflight(machine, plugin, component, runner, question), redactor)
         reply: Mapping[str, Any] = {"answer": answer}
     except (PluginError, StoreError, EngineError, OSError) as error:
         reply = as_reply(error, redactor.text)
@@ -100,13 +100,14 @@ def main() -> int:
     return 0
 
 
-def _probe(machine: Machine, key: ComponentKey) -> Probe:
+def _probe(machine: Machine, key: ComponentKey, redactor: Redactor) -> Probe:
     """One component that cannot be probed does not fail its container."""
     component = machine.component(key)
     try:
-        return machine.plugin(key).probe(component, ProcessRunner(secrets=secrets_of(component.properties)))
+        probe = machine.plugin(key).probe(component, ProcessRunner(secrets=secrets_of(component.properties)))
     except PluginError as error:
-        return Probe(up=False, detail=error.message)
+        probe = Probe(up=False, detail=error.message)
+    return _hidden(probe, redactor)
 
 
 def asked(components: Sequence[tuple[str, Callable[[], Probe]]], seconds: float = TOGETHER) -> list[tuple[str, Probe]]:
@@ -157,7 +158,12 @@ def _condition(plugin: Plugin, component: Component, runner: Runner, redactor: R
     for fact in (*status["facts"], *status["log"]):
         fact["text"] = redactor.text(fact["text"])
         fact["at"] = fact["at"].isoformat() if fact["at"] is not None else None
-    return {"probe": asdict(probe), "status": status}
+    return {"probe": asdict(_hidden(probe, redactor)), "status": status}
+
+
+def _hidden(probe: Probe, redactor: Redactor) -> Probe:
+    """Without known secrets in its words, which may be a server's or hold an address with a password."""
+    return replace(probe, detail=redactor.hide(probe.detail), who=tuple(map(redactor.hide, probe.who)))
 
 
 def _discover(machine: Machine, groups: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
@@ -261,6 +267,13 @@ def _preflight(
         "nothing_live": question["replace"] and not _is_live(plugin, ctx),
         "address": plugin.address(copied) if elsewhere else "",
     }
+
+
+def _without_secrets(answer: Mapping[str, Any], redactor: Redactor) -> Mapping[str, Any]:
+    """The words of a plan without known secrets. What is compared later (``identity``) stays as it is."""
+    findings = [(severity, redactor.hide(text), *rest) for severity, text, *rest in answer["findings"]]
+    words = {name: redactor.hide(answer[name]) for name in ("swap", "guard", "address")}
+    return {**answer, **words, "findings": findings, "changes": [redactor.hide(one) for one in answer["changes"]]}
 
 
 def _is_live(plugin: StatePlugin, ctx: Context) -> bool:

@@ -19,6 +19,9 @@ class ChildOptions(TypedDict, total=False):
     """What it leaves out of the mode of what it makes; ours where it is left out."""
     pass_fds: Sequence[int]
     """Descriptors it inherits, besides those of the runner."""
+    patience: float
+    """Seconds after which it is killed if it does nothing and does not wait for us; never, where it is left out. For
+    programs that wait for nothing but files."""
 
 
 class RunOptions(ChildOptions, total=False):

@@ -112,15 +112,17 @@ class Plugin(ABC):
         """Return lines to show to an operator who opens a shell on this component. No secrets."""
         import shlex
 
+        from dysnomia_base.secrets import Redactor, secrets_of
         from dysnomia_plugins.errors import PluginError, Unsupported
 
+        hide = Redactor(secrets_of(component.properties)).hide
         try:
             argv, _ = self.shell(component)
         except Unsupported:
             return ()
         except PluginError as error:
-            return (f"its own client cannot be run now: {error.message}",)
-        return (f"its own client: {shlex.join(argv)}",)
+            return (hide(f"its own client cannot be run now: {error.message}"),)
+        return (hide(f"its own client: {shlex.join(argv)}"),)
 
     def probe(self, component: Component, runner: Runner) -> Probe:
         """Return whether the component is up, with version, size (bytes) and clients as far as known.

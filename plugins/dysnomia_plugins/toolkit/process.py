@@ -32,6 +32,7 @@ from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed, ToolM
 from dysnomia_plugins.interface.context import Argv
 from dysnomia_plugins.toolkit.daemons import LockKeeper, read_on
 from dysnomia_plugins.toolkit.output import Drain, Keeper, LineSplitter
+from dysnomia_plugins.toolkit.stalled import StallWatch
 
 if TYPE_CHECKING:
     from dysnomia_plugins.interface.options import ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
@@ -53,6 +54,18 @@ DAEMON_LINGER = 0.2
 
 class TimedOut(ProcessFailed):
     """A child process did not end within the time it was given, and was killed."""
+
+
+class Stalled(TimedOut):
+    """A child process did nothing any more, and was killed."""
+
+    def __init__(self, program: str, status: int, stderr: str) -> None:
+        PluginError.__init__(
+            self,
+            f"{program} was ended: it waited for a file that gives nothing, such as a pipe",
+            "see what is no plain file where the state is: find FOLDER -type p",
+        )
+        self.program, self.status, self.stderr = program, status, stderr
 
 
 class NeverCancelled:
@@ -180,7 +193,9 @@ class ProcessRunner:
         except OSError as error:
             raise PluginError(f"{program} could not be started ({error.strerror})") from error
         leave = functools.partial(read_on, self._tool_path) if keeper else None
-        return _Child(process, program, self._cancel, redactor, sink, errors, timeout, leave)
+        patience = options.get("patience")
+        stall = None if patience is None else StallWatch(process.pid, patience)
+        return _Child(process, program, self._cancel, redactor, sink, errors, timeout, leave, stall)
 
     def _wrap(self, argv: Argv, path: str, keeper: LockKeeper | None) -> tuple[str, list[str | bytes]]:
         first = os.fsdecode(argv[0])
@@ -192,7 +207,7 @@ class ProcessRunner:
             raise ToolMissing("the program setpriv is not installed", "it is in the package util-linux")
         ours = [program, *argv[1:]]
         announced = ours if keeper is None else keeper.announced(ours)
-        return Path(first).name, [setpriv, "--pdeathsig", "KILL", "--", *announced]
+        return _name_of(argv), [setpriv, "--pdeathsig", "KILL", "--", *announced]
 
 
 class _Child:
@@ -208,9 +223,11 @@ class _Child:
         errors: Callable[[bytes], None] | None,
         timeout: float | None,
         leave: Callable[[IO[bytes]], None] | None = None,
+        stall: StallWatch | None = None,
     ) -> None:
         self.program = program
         self._leave = leave
+        self._stall = stall
         self._process = process
         self._cancel = cancel
         self._redactor = redactor
@@ -267,6 +284,13 @@ class _Child:
                 self._kill("cancel")
             elif not self._killed_for and self._deadline is not None and time.monotonic() > self._deadline:
                 self._kill("timeout")
+            elif not self._killed_for and self._stall is not None and self._does_nothing(self._stall):
+                self._kill("stall")
+
+    def _does_nothing(self, stall: StallWatch) -> bool:
+        """What a thread of ours reads is read at once: the child waits for us where we read ourselves."""
+        taken = self._process.stdout if len(self._drains) == 1 else None
+        return stall.is_stalled(self._process.stdin, taken)
 
     def _kill(self, why: str) -> None:
         """End the whole group. Safe: its leader is not reaped before the watching thread has ended."""
@@ -303,6 +327,8 @@ class _Child:
             raise Cancelled(f"{self.program} was stopped because a cancel was asked for") from error
         if self._killed_for == "timeout":
             raise TimedOut(self.program, status, self.stderr(), f"it did not end within {self._timeout:g} s")
+        if self._killed_for == "stall":
+            raise Stalled(self.program, status, self.stderr()) from error
         if error is not None and not broken:
             return
         if status != 0:
@@ -322,6 +348,14 @@ def _identity(user: str | None) -> tuple[int | None, int | None, list[int] | Non
     if entry.pw_uid == 0:
         return None, None, None
     return entry.pw_uid, entry.pw_gid, os.getgrouplist(user, entry.pw_gid)
+
+
+def _name_of(argv: Argv) -> str:
+    """For messages: the program that is meant, behind one that only changes the user (``acting.as_command``)."""
+    words = [os.fsdecode(word) for word in argv]
+    first = Path(words[0]).name
+    behind = words[words.index("--") + 1 :] if first == "setpriv" and "--" in words else []
+    return Path(behind[0]).name if behind else first
 
 
 def _ignore(_line: bytes) -> None:

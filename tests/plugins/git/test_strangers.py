@@ -45,6 +45,39 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(world: GitWorld, drive
         driver.snapshot()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["refs/heads/deep/pipe", "refs/replace/x", "objects/info/alternates", "objects/pack/multi-pack-index",
+     "info/grafts", "info/attributes", "worktrees/x/HEAD", "index", "config.worktree", "objects/00/pipe"],
+)  # fmt: skip
+def test_a_pipe_at_any_depth_that_git_would_open_is_refused_at_once(world: GitWorld, driver: Driver, name: str) -> None:
+    world.seed()
+    pipe = world.live / name
+    pipe.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(pipe)
+    with pytest.raises(NotSafe, match=f"{name} is not a file of git"):
+        driver.snapshot()
+    pipe.unlink()
+    pipe.symlink_to("/dev/tty")
+    with pytest.raises(NotSafe, match=f"{name} is not a file of git"):
+        driver.snapshot()
+
+
+def test_a_pipe_that_takes_the_place_of_a_folder_while_references_are_listed_holds_nobody_up(world: GitWorld) -> None:
+    world.seed()
+    folders = world.live / "refs/heads/a", world.live / "refs/heads/b"
+    for folder in folders:
+        folder.mkdir()
+        (folder / "broken").touch()
+    names = Repository(str(world.live), ProcessRunner())._loose()
+    first = next(name for name in names if name.endswith("/broken"))
+    other = next(folder for folder in folders if f"heads/{folder.name}/" not in first)
+    (other / "broken").unlink()
+    other.rmdir()
+    os.mkfifo(other)
+    assert not any(name.startswith(f"refs/heads/{other.name}/") for name in names)
+
+
 def test_a_partial_clone_is_refused(world: GitWorld, driver: Driver) -> None:
     world.seed()
     (world.live / "objects/pack/pack-1.promisor").touch()

@@ -266,3 +266,14 @@ def test_a_portable_backup_has_a_plan(world: InfluxWorld, driver: Driver) -> Non
     theirs(world, driver)
     notes = said(world, driver, Severity.NOTE)
     assert any("it is a portable backup" in text for text in notes)
+
+
+def test_a_server_that_was_never_written_to_has_no_folder_for_its_log_of_writes(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name in ("app", "app beside"):
+        (data / name).mkdir(parents=True)
+    process = running.Running(1, str(tmp_path), str(data), str(tmp_path / "wal"), os.geteuid(), os.getegid())
+    moves = swap._moves(process, "app", {"app beside": "app", "app": "app aside"})
+    assert [(move.folder, move.old, move.new) for move in moves] == [
+        (str(data), "app", "app aside"), (str(data), "app beside", "app"),
+    ]  # fmt: skip

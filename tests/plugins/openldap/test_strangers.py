@@ -140,6 +140,16 @@ def test_a_link_in_the_place_of_the_database_leads_nowhere(world: LdapWorld, dri
     assert target.stat().st_uid == 0
 
 
+@pytest.mark.parametrize("name", ["data.mdb", "lock.mdb"])
+def test_a_pipe_in_the_place_of_the_database_is_refused_at_once(world: LdapWorld, driver: Driver, name: str) -> None:
+    world.seed()
+    world.server.stop()
+    (world.server.folder / name).unlink(missing_ok=True)
+    os.mkfifo(world.server.folder / name)
+    with pytest.raises(NotSafe, match=f"{name} is not a file of OpenLDAP"):
+        driver.snapshot()
+
+
 @needs_root
 def test_an_include_of_another_user_is_not_read_as_root(tmp_path: Path, world: LdapWorld) -> None:
     secret = tmp_path / "secret.conf"

@@ -21,7 +21,7 @@ from dysnomia_base.environment import search_path
 from dysnomia_base.secrets import HIDDEN, Redactor
 from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed, ToolMissing
 from dysnomia_plugins.toolkit.output import Keeper, LineSplitter
-from dysnomia_plugins.toolkit.process import ProcessRunner, TimedOut
+from dysnomia_plugins.toolkit.process import ProcessRunner, Stalled, TimedOut
 from tests.e2e.pseudo import pseudo_terminal
 from tests.plugins.other_user import passable
 from tests.waiting import wait_until
@@ -176,6 +176,34 @@ def test_nothing_is_started_once_cancelled() -> None:
 def test_a_timeout_kills_and_says_so() -> None:
     with pytest.raises(TimedOut, match=r"within 0\.2 s"):
         ProcessRunner().run(["sleep", "600"], timeout=0.2)
+
+
+def test_a_child_that_waits_at_a_pipe_is_ended(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Stalled, match="cat was ended: it waited for a file that gives nothing"):
+        ProcessRunner().run(["cat", str(tmp_path / "pipe")], patience=0.5)
+    with (
+        pytest.raises(Stalled),
+        ProcessRunner().reading(["sh", "-c", f"echo x; cat {tmp_path}/pipe"], patience=0.5) as out,
+    ):
+        assert out.read() == b"x\n"
+    with pytest.raises(Stalled), ProcessRunner().writing(["cat", str(tmp_path / "pipe")], patience=0.5) as stdin:
+        stdin.write(b"x")
+
+
+def test_a_child_that_waits_for_us_or_works_is_left(tmp_path: Path) -> None:
+    """Each for much longer than its patience."""
+    runner = ProcessRunner()
+    with runner.reading(["sh", "-c", "head -c 3000000 /dev/zero"], patience=0.3) as out:
+        time.sleep(1.5)
+        assert len(out.read()) == 3_000_000
+    with runner.writing(["sh", "-c", "cat >/dev/null"], patience=0.3) as stdin:
+        stdin.write(b"x")
+        stdin.flush()
+        time.sleep(1.5)
+    busy = "end=$(($(date +%s) + 2)); while [ $(date +%s) -lt $end ]; do :; done"
+    runner.run(["sh", "-c", busy], patience=0.3)
+    runner.run(["sleep", "1"])
 
 
 def test_a_daemon_that_keeps_the_pipes_open_does_not_hold_us(tmp_path: Path) -> None:

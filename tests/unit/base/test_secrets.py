@@ -55,6 +55,28 @@ def test_a_password_in_a_url_is_one_whatever_the_name() -> None:
     assert shown("url", url) == f"postgres://shop:{HIDDEN}@db.example:5432/shop"
 
 
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("host=db password=zq9-canary port=1", f"host=db password={HIDDEN} port=1"),
+        ("password='zq9 canary'", f"password={HIDDEN}"),
+        ("https://hc.example/ping?a=b&token=zq9-canary&c=d", f"https://hc.example/ping?a=b&token={HIDDEN}&c=d"),
+        ("server=db;Pwd=zq9-canary;x=y", f"server=db;Pwd={HIDDEN};x=y"),
+    ],
+)
+def test_a_password_in_a_connection_string_is_one_whatever_the_name(text: str, hidden: str) -> None:
+    assert shown("address", text) == hidden
+    (secret,) = secrets_of({"address": text})
+    assert Redactor([secret]).hide(f"at {secret}") == f"at {HIDDEN}"
+    assert "zq9" in secret
+
+
+def test_what_only_looks_like_a_connection_string_is_shown() -> None:
+    for text in ("passwordless=yes", "a/b=c", "method=password", "x --token-file=/run/t", "password="):
+        assert shown("words", text) == text
+        assert secrets_of({"words": text}) == ()
+
+
 def test_what_is_no_secret_by_its_value_tears_no_holes() -> None:
     assert secrets_of({"enableAuth": "true", "password": "ab", "pw": ("none", "abc")}) == ("abc",)
     assert Redactor(["abc"]).hide("abc of abcissa") == f"{HIDDEN} of abcissa"

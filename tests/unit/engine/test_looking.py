@@ -334,6 +334,24 @@ def test_secrets_are_nowhere(machine: EngineFixture, engine: Engine) -> None:
     assert container.properties["password"] == HIDDEN
 
 
+def test_a_password_in_an_address_is_in_no_word_of_a_job_that_failed(machine: EngineFixture, engine: Engine) -> None:
+    """A host that was given as a URL: what the type says of it is the job's outcome."""
+    container = machine.root / "containers" / "cache"
+    container.write_text("type=redis-database\nredisHost='redis://:zq9-canary@host.invalid'\n")
+    container.chmod(0o600)
+    (machine.root / "components" / "cache").mkdir()
+    (machine.root / "components" / "cache" / "data").mkdir()
+    job = machine.run(engine, engine.plan_snapshot([ComponentKey("cache", "data")]))
+    assert job.state is JobState.FAILED
+    assert f"redis://:{HIDDEN}@host.invalid" in job.message
+    for folder, _, names in os.walk(machine.root / "state"):
+        for name in names:
+            assert b"zq9-canary" not in Path(folder, name).read_bytes(), name
+    probe = probes.probe(machine.settings, ComponentKey("cache", "data"))
+    assert "host.invalid" in probe.detail
+    assert "zq9-canary" not in probe.detail
+
+
 def test_what_is_hidden_and_what_is_made_visible() -> None:
     properties: dict[str, PropertyValue] = {
         "postgresqlPassword": "s3cret!",

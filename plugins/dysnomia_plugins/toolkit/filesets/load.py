@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.filesets.places import Layout
+from dysnomia_plugins.toolkit.filesets.places import NAMED, Layout
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.syncing import syncing
 from dysnomia_plugins.toolkit.guarded.way import Identity
@@ -84,6 +84,7 @@ class Loader:
                 raise NotSafe(f"{making} was replaced while it was loaded", "check who else can write in that folder")
             if self._extractors[making].top is None:
                 os.fchmod(made.descriptor, 0o755)
+            self.ctx.journal.step(NAMED, place=self.place.name, identity=str(parent.identity(name)))
             parent.move(name, parent, posixpath.basename(self.place.name))
             parent.sync()
 

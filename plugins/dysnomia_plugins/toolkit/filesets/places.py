@@ -9,13 +9,14 @@ target folder, beside that.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from dysnomia_plugins.base import Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec
-from dysnomia_plugins.toolkit.guarded.removal import remove_folder
+from dysnomia_plugins.toolkit.guarded.removal import remove_folder, remove_made
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.toolkit.mounts import Mount, all_mounts, points_below
 from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
@@ -23,6 +24,10 @@ from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
 ONE_STEP = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "zfs", "bcachefs"})
 """File systems on which two folders are known to be exchanged in one step."""
 
+PUT = re.compile(r"(?:new|old)-[0-9]+")
+"""What a put-back calls the files and folders that it exchanges."""
+NAMED = "fileset-copy-named"
+"""A step in the journal: which folder gets a copy's name. Written in journals: not to be renamed."""
 MOUNT_POINTS = "mount points"
 """Among the surroundings of a snapshot: where what the roots were on was mounted."""
 
@@ -115,12 +120,28 @@ class Layout:
         mount = self.mount_of(posixpath.dirname(path))
         return self.target if below(self.target, mount.point) or mount.point == "/" else mount.point
 
+    def remove_made(self, path: str) -> None:
+        """Delete a folder that a job made for a place, unless another has its name. Idempotent. Raises NotSafe,
+        PluginError."""
+        self._refuse_mounted(path)
+        if "." in self.roots:  # it is the target folder itself then, or was: whose it is and what it holds tell nothing
+            remove_folder(path)
+        else:
+            remove_made(path, self._is_made, ours=False)
+
+    def _is_made(self, name: str) -> bool:
+        """Whether a job makes something of that name in a folder of its own: a root, or what is put back."""
+        return PUT.fullmatch(name) is not None or any(name == root.split("/")[0] for root in self.roots)
+
     def remove(self, path: str) -> None:
-        """Delete a folder of a job's, or a root, and all in it. Idempotent. Raises PluginError."""
+        """Delete a root, or a folder of a job's, and all in it. Idempotent. Raises PluginError."""
+        self._refuse_mounted(path)
+        remove_folder(path)
+
+    def _refuse_mounted(self, path: str) -> None:
         mounted = next(self.mounts_below(path), None)
         if mounted is not None:
             raise NotSafe(f"{mounted} is mounted in what should be removed", "unmount it first; nothing was removed")
-        remove_folder(path)
 
 
 def _joined(folder: str, root: str) -> str:

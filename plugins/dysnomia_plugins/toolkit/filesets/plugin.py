@@ -33,7 +33,7 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.files_reader import content_row
-from dysnomia_plugins.toolkit.filesets.places import Layout
+from dysnomia_plugins.toolkit.filesets.places import NAMED, Layout
 from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec, read_spec
 from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
@@ -148,10 +148,15 @@ class FilesetState(StatePlugin):
             raise NotSafe(f"{place.name} is live", "deactivate the component and collect garbage")
         if purpose_of(place):
             for base in layout.bases(place):
-                layout.remove(base)
+                layout.remove_made(base)
             return
-        layout.remove(layout.copy_in_the_making(place, ctx.tag))
-        layout.remove(place.name)
+        layout.remove_made(layout.copy_in_the_making(place, ctx.tag))
+        inode = identity_of([place.name]) if os.path.lexists(place.name) else ""
+        noted = [data for name, data in ctx.journal.steps() if name == NAMED and data["place"] == place.name]
+        if inode and any(data["identity"] == inode for data in noted):
+            layout.remove(place.name)
+        elif inode:
+            ctx.progress.log(f"{place.name} is not what this job made, and was left as it is")
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also folders of the job's that are empty, and a copy that never got its name."""

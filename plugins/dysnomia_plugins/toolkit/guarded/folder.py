@@ -17,6 +17,7 @@ from types import TracebackType
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded import system
 from dysnomia_plugins.toolkit.guarded.removal import remove_tree
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import Identity
 
 PRIVATE_FOLDER = 0o700
@@ -345,8 +346,7 @@ def hand_over_tree(folder: Folder, uid: int, gid: int) -> None:
         )
     if os.geteuid() != 0:
         return
-    walk = os.fwalk(".", topdown=False, onerror=_raised, follow_symlinks=False, dir_fd=folder.descriptor)
-    for at, folders, names, descriptor in walk:
+    for at, folders, names, descriptor in walk(folder.descriptor, topdown=False, onerror=_raised):
         require_ours(descriptor, folder.shown(at))
         for name in names + [one for one in folders if _is_link(one, descriptor)]:
             os.chown(name, uid, gid, dir_fd=descriptor, follow_symlinks=False)

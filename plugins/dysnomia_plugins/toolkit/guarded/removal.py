@@ -6,6 +6,7 @@ import errno
 import os
 import posixpath
 import stat
+from collections.abc import Callable
 
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.system import chmod_pinned, folder_at, open_folder, pinned
@@ -20,6 +21,35 @@ def remove_folder(path: str) -> None:
         return
     except OSError as error:
         raise PluginError(f"{path} could not be removed", why_not(error)) from error
+
+
+def remove_made(path: str, is_made: Callable[[str], bool], *, ours: bool = True) -> None:
+    """Delete a folder that a job made. Idempotent.
+
+    Its name can be foretold: whoever owns the folder around it could have given it to another folder of root's. So it
+    is deleted only where it is ours and holds nothing else.
+
+    Args:
+        is_made: whether a job gives such a name in it.
+        ours: False for one that a job may have handed over.
+
+    Raises NotSafe, PluginError."""
+    try:
+        with folder_at(path) as folder:
+            require_made(folder, path, is_made, ours=ours)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PluginError(f"{path} could not be removed", why_not(error)) from error
+    remove_folder(path)
+
+
+def require_made(folder: int, path: str, is_made: Callable[[str], bool], *, ours: bool = True) -> None:
+    """An open folder is ours, and holds nothing but what a job puts there. Raises NotSafe, OSError."""
+    strange = next((name for name in sorted(os.listdir(folder)) if not is_made(name)), "")
+    if strange or (ours and os.fstat(folder).st_uid != os.geteuid()):
+        what = f"holds {strange!r}" if strange else "belongs to another user"
+        raise NotSafe(f"{path} {what}, so it was not made by a job: it was left as it is", "check it, then rename it")
 
 
 def remove_empty(path: str) -> None:

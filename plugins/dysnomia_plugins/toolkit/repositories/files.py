@@ -9,11 +9,13 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.toolkit.guarded.folder import require_ours
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at
 from dysnomia_plugins.toolkit.trees.compare import compare
@@ -90,7 +92,7 @@ class FilesLoader:
         chosen = None if sections is None else Chosen.of(self._sections(), sections)
         if chosen is None:
             clear(self.path, self.own)
-        with folder_at(self.path) as base:
+        with _ours_at(self.path) as base:
             extractor = Extractor(base, self.trust, self.ctx.progress.log, self._left_out)
             try:
                 self._extract(extractor, chosen)
@@ -109,7 +111,7 @@ class FilesLoader:
         When nothing is made in it any more: from then on its owner may change it. Raises PluginError, OSError."""
         if self._extractor is None:
             return False
-        with folder_at(self.path) as base:
+        with _ours_at(self.path) as base:
             self._extractor.hand_over_base(base)
         if self._whole:
             lost = bool(self._left_out or self._extractor.lost_xattrs)
@@ -211,7 +213,7 @@ def copy_files(ctx: Context, source: str, target: str, own: frozenset[str]) -> C
         sink = _TarSink(Last(), "", file)
         write_files(ctx, Place(source), sink, own)
         file.seek(0)
-        with folder_at(target) as base:
+        with _ours_at(target) as base:
             extractor = Extractor(base, Trust(made_here=True), ctx.progress.log)
             try:
                 for entry in TarReader(file):
@@ -223,11 +225,20 @@ def copy_files(ctx: Context, source: str, target: str, own: frozenset[str]) -> C
     copied.unlink()
 
     def finish() -> bool:
-        with folder_at(target) as base:
+        with _ours_at(target) as base:
             extractor.hand_over_base(base)
         return extractor.top is not None
 
     return finish
+
+
+@contextmanager
+def _ours_at(path: str) -> Iterator[int]:
+    """A repository's folder that nobody else can change a name in: whoever owns the folder around the job's own can put
+    another of that name there, with files in it that would be given away. Raises NotSafe, OSError."""
+    with folder_at(path) as base:
+        require_ours(base, path)
+        yield base
 
 
 class Last:

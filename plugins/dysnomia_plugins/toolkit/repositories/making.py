@@ -15,12 +15,20 @@ from collections.abc import Collection, Sequence
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as, actor_for
-from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, PRIVATE_FOLDER, Folder, current_umask, hand_over
+from dysnomia_plugins.toolkit.guarded.folder import (
+    OPEN_FOLDER,
+    PRIVATE_FOLDER,
+    Folder,
+    current_umask,
+    hand_over,
+    require_ours,
+)
 from dysnomia_plugins.toolkit.guarded.libc import rename_new, sync_file_system
-from dysnomia_plugins.toolkit.guarded.removal import remove_folder, why_not
+from dysnomia_plugins.toolkit.guarded.removal import why_not
 from dysnomia_plugins.toolkit.guarded.system import folder_at
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import NOBODY, others_on_the_way
-from dysnomia_plugins.toolkit.repositories.places import let_in, make_wrapper, wrapper_made
+from dysnomia_plugins.toolkit.repositories.places import let_in, make_wrapper, remove_wrapper, wrapper_made
 
 _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -86,12 +94,12 @@ def reclaim(place: Place, maker: Actor | None, own: Sequence[str]) -> None:
 
 def _take_back(top: Folder, uid: int) -> None:
     """First every folder: from then on no name is added. Then what they hold is looked at."""
-    for at, _, _, folder in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor):
+    for at, _, _, folder in walk(top.descriptor):
         if os.fstat(folder).st_uid != uid:
             raise _strange(top, at, "belongs to another user")
         os.fchown(folder, os.geteuid(), os.getegid())
         os.fchmod(folder, stat.S_IMODE(os.fstat(folder).st_mode) & OPEN_FOLDER)
-    for at, _, names, folder in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor, onerror=_raised):
+    for at, _, names, folder in walk(top.descriptor, onerror=_raised):
         seen = os.fstat(folder)
         if seen.st_uid != os.geteuid() or seen.st_mode & 0o022:
             raise _strange(top, at, "was put there by another process during the job")
@@ -131,7 +139,7 @@ def give_back(path: str, maker: Actor | None, own: Collection[str], taken: Colle
     if maker is None:
         return
     with Folder.at(path) as top:
-        for at, _, names, folder in os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=top.descriptor):
+        for at, _, names, folder in walk(top.descriptor, topdown=False):
             path, seen = posixpath.normpath(at), os.fstat(folder)
             if path.split("/")[0] in own or seen.st_uid != os.geteuid() or seen.st_mode & 0o022:
                 continue
@@ -152,14 +160,14 @@ def give_name(ctx: Context, making: Place, place: Place, step: str) -> None:
         ctx.journal.step(step, place=place.name, identity=str(old.identity(made)))
         old.move(made, new, posixpath.basename(place.name))
         new.sync()
-    remove_folder(wrapper_made(making))
+    remove_wrapper(making)
 
 
 def drop_named(ctx: Context, making: Place, place: Place, step: str) -> None:
     """Remove a copy and what was made on the way to it; what has its name and is not what the job made is left.
 
     Idempotent. Raises PluginError."""
-    remove_folder(wrapper_made(making))
+    remove_wrapper(making)
     noted = {
         str(data["identity"]) for name, data in ctx.journal.steps() if name == step and data["place"] == place.name
     }
@@ -179,7 +187,7 @@ def drop_named(ctx: Context, making: Place, place: Place, step: str) -> None:
                     wrapper.move(made, parent, name)
     except OSError as error:
         raise PluginError(f"{place.name} could not be removed", why_not(error)) from error
-    remove_folder(wrapper_made(making))
+    remove_wrapper(making)
 
 
 def open_top(path: str, more: int = 0) -> None:
@@ -190,6 +198,8 @@ def open_top(path: str, more: int = 0) -> None:
 
 
 def hand_over_top(path: str, uid: int, gid: int) -> None:
-    """The repository's own folder goes to its owner, where its files have not said whose it is. Raises OSError."""
+    """The repository's own folder goes to its owner, where its files have not said whose it is. Raises NotSafe,
+    OSError."""
     with Folder.at(path) as top:
+        require_ours(top.descriptor, path)
         hand_over(top.descriptor, uid, gid, stat.S_IMODE(top.stat().st_mode))

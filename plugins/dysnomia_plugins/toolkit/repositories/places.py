@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from dysnomia_plugins.base import Component, Context, Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
-from dysnomia_plugins.toolkit.guarded.removal import remove_empty
+from dysnomia_plugins.toolkit.guarded.removal import remove_empty, remove_made, require_made
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.toolkit.mounts import all_mounts, points_below
@@ -26,6 +26,8 @@ from dysnomia_store.names import validate_name
 
 COPY = "copy"
 _REPOSITORY = "repository"
+MADE = frozenset({_REPOSITORY, "sealing", "database"})
+"""All that jobs make in the folders around places, of each type that has such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,12 @@ def make_wrapper(place: Place) -> None:
             parent.make_folder(name).close()
         except FileExistsError:
             with parent.folder(name) as made:
-                if made.stat().st_uid != os.geteuid():
-                    raise NotSafe(f"{wrapper} belongs to another user", "check it, then remove it") from None
+                require_made(made.descriptor, wrapper, MADE.__contains__)
+
+
+def remove_wrapper(place: Place) -> None:
+    """Delete the folder around a place, and all that a job made in it. Idempotent. Raises NotSafe, PluginError."""
+    remove_made(wrapper_made(place), MADE.__contains__)
 
 
 def let_in(place: Place, gid: int) -> None:

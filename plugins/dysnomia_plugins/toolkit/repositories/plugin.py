@@ -13,7 +13,14 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import identity_of
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.repositories.making import drop_named
-from dysnomia_plugins.toolkit.repositories.places import COPY, Layout, refuse_mount, wrapper_made, wrapper_of
+from dysnomia_plugins.toolkit.repositories.places import (
+    COPY,
+    Layout,
+    refuse_mount,
+    remove_wrapper,
+    wrapper_made,
+    wrapper_of,
+)
 from dysnomia_store.sink import ContentSink
 
 
@@ -85,7 +92,7 @@ class RepositoryState(StatePlugin):
         if not wrapper_of(place):
             drop_named(ctx, layout.made(ctx.tag, COPY), place, self.copy_named)
             return
-        remove_folder(wrapper_of(place))
+        remove_wrapper(place)
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also folders of the job's that are empty, and a copy that never got its name."""

@@ -22,6 +22,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerD
 from dysnomia_plugins.toolkit.guarded.acting import Actor, as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
+from dysnomia_plugins.toolkit.stalled import PATIENCE
 from dysnomia_plugins.types.ejabberd.program import PROGRAM
 from dysnomia_plugins.types.ejabberd.terms import BadTerms
 
@@ -112,7 +113,7 @@ class Server:
 
         argv = self.command("dump")
         cut: BadTerms | None = None
-        with self.explained(), runner.reading(argv, env=self.environment, on_stderr=hear) as stream:
+        with self.explained(), runner.reading(argv, env=self.environment, on_stderr=hear, patience=PATIENCE) as stream:
             try:
                 yield stream
             except BadTerms as error:  # if the program failed, that is why

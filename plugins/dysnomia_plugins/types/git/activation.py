@@ -8,9 +8,8 @@ from pathlib import Path
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, hand_over_tree
-from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.repositories.making import begin, maker_for, open_top, put_live, reclaim
-from dysnomia_plugins.toolkit.repositories.places import wrapper_made
+from dysnomia_plugins.toolkit.repositories.places import remove_wrapper
 from dysnomia_plugins.types.git.load import EMPTY, check_objects, create, fill, write_refs
 from dysnomia_plugins.types.git.places import Layout
 from dysnomia_plugins.types.git.refs import HEAD, Ref, read_header
@@ -29,7 +28,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
         return
     try:
         Folder.at(layout.parent, make=0o777).close()
-        remove_folder(wrapper_made(beside))
+        remove_wrapper(beside)
         _make(ctx, beside)
         put_live(beside, layout.live)
     except ProcessFailed as error:
@@ -39,7 +38,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             f"{layout.live} could not be created: {error.strerror}",
             "run it as root" if isinstance(error, PermissionError) else "",
         ) from error
-    remove_folder(wrapper_made(beside))
+    remove_wrapper(beside)
 
 
 def _make(ctx: Context, beside: Place) -> None:

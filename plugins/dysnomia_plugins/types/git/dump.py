@@ -48,6 +48,7 @@ def dump(ctx: Context, place: Place, draft: Draft) -> Dumped:
     """Raises PluginError, and then nothing is kept."""
     repository = Repository(place.name, ctx.runner)
     repository.require()
+    repository.require_plain()
     ctx.progress.phase("dump")
     as_of = datetime.now(UTC)
     try:

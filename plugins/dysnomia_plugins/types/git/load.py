@@ -13,9 +13,10 @@ from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.guarded.acting import acting_as
-from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
+from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, require_ours
 from dysnomia_plugins.toolkit.guarded.libc import sync_file_system
-from dysnomia_plugins.toolkit.guarded.system import folder_at
+from dysnomia_plugins.toolkit.guarded.system import folder_at, write_all
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import NOBODY
 from dysnomia_plugins.toolkit.repositories.files import FilesLoader, tamed
 from dysnomia_plugins.toolkit.repositories.making import begin, give_name, hand_over_top, maker_for, open_top, reclaim
@@ -143,8 +144,8 @@ class Loader:
             kept = self._config_of_live() if not self.ctx.made_here else None
             text, mode = kept or (_config(object_format), 0o644)
             top.unlink(CONFIG)
-            top.write_new(CONFIG, text)
-            with top.file(CONFIG) as file:
+            with top.new_file(CONFIG) as file:
+                write_all(file, text)
                 hand_over(file, *(owner or (-1, -1)), mode)
         return loader.finish
 
@@ -250,7 +251,8 @@ def hand_over_own(path: str, access: Access) -> None:
     root = os.geteuid() == 0
     for own in OWN:
         with folder_at(f"{path}/{own}") as top:
-            for _, _, names, folder in os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=top):
+            for at, _, names, folder in walk(top, topdown=False):
+                require_ours(folder, f"{path}/{own}/{at}")
                 for name in names:
                     descriptor = os.open(name, _ENTRY, dir_fd=folder)
                     try:
@@ -265,6 +267,7 @@ def hand_over_own(path: str, access: Access) -> None:
                     os.fchown(folder, access.uid, access.gid)
                 os.fchmod(folder, access.folder_mode & 0o3777)
     with Folder.at(path) as kept:
+        require_ours(kept.descriptor, path)
         for name in (HEAD, "packed-refs"):
             if kept.seen(name) is not None:
                 with kept.file(name) as file:

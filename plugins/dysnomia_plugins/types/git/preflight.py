@@ -61,6 +61,7 @@ def _of_live(live: Repository) -> Iterator[Finding]:
         yield Finding(Severity.BLOCKER, f"{mounted}: restore a copy")
     try:
         live.require()
+        live.require_plain()
         live.refs()
     except PluginError as error:
         reason = f"{error.message}; {error.hint}" if error.hint else error.message

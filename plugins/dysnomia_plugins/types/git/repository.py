@@ -22,9 +22,12 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerD
 from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import others_in, others_on_the_way, real_path
 from dysnomia_plugins.toolkit.repositories import access
 from dysnomia_plugins.toolkit.repositories.places import let_in
+from dysnomia_plugins.toolkit.repositories.plain import refuse_pipes
+from dysnomia_plugins.toolkit.stalled import PATIENCE
 from dysnomia_plugins.types.git.refs import FORMAT, HEAD, Ref, left_out, listed, refuse_broken, refuse_unloadable
 
 OWN = ("objects", "refs")
@@ -88,7 +91,9 @@ _READ = {
 }
 """What git obeys or reads by path, in the folders of a repository."""
 _STRANGE = ("config", "HEAD", "packed-refs", "shallow")
-"""What git opens right in the folder: a pipe there would hold it up for ever."""
+"""What git opens right in the folder, and is never a link: a pipe there would hold it up for ever."""
+_OPENED = ("refs", "objects", "info", "worktrees", "index", "config.worktree")
+"""What else it opens: files, folders of files, and links to such."""
 
 
 def kept_in(path: str) -> frozenset[str]:
@@ -203,6 +208,14 @@ class Repository:
         except OSError as error:
             raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
 
+    def require_plain(self) -> None:
+        """Raises NotSafe where something stands in it, at any depth, that git would open and wait for; ServerDown."""
+        try:
+            with Folder.at(self.path) as top:
+                refuse_pipes(top.descriptor, self.path, _OPENED, "git")
+        except OSError as error:
+            raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
+
     def command(self, *argv: str) -> list[str]:
         """git, as whose is to run it. Raises PluginError."""
         actor = self.actor
@@ -216,7 +229,9 @@ class Repository:
 
     def run(self, *argv: str, stdin: bytes | None = None, timeout: float | None = None) -> bytes:
         """What git printed. Raises PluginError with what it said."""
-        return self.runner.run(self.command(*argv), env=ENVIRONMENT, stdin=stdin, timeout=timeout).stdout
+        return self.runner.run(
+            self.command(*argv), env=ENVIRONMENT, stdin=stdin, timeout=timeout, patience=PATIENCE
+        ).stdout
 
     @contextmanager
     def reading(
@@ -224,13 +239,15 @@ class Repository:
     ) -> Iterator[BinaryIO]:
         """What git prints, as a stream. Raises PluginError, also when it ends too early."""
         command = self.command(*argv)
-        with self.runner.reading(command, env=ENVIRONMENT, source=source, on_stderr=on_stderr) as stream:
+        with self.runner.reading(
+            command, env=ENVIRONMENT, source=source, on_stderr=on_stderr, patience=PATIENCE
+        ) as stream:
             yield stream
 
     @contextmanager
     def writing(self, *argv: str) -> Iterator[BinaryIO]:
         """What git reads. Raises PluginError."""
-        with self.runner.writing(self.command(*argv), env=ENVIRONMENT) as stream:
+        with self.runner.writing(self.command(*argv), env=ENVIRONMENT, patience=PATIENCE) as stream:
             yield stream
 
     def object_format(self) -> str:
@@ -288,7 +305,7 @@ class Repository:
     def _loose(self) -> Iterator[str]:
         """References that are files: git is silent about those that lead to one that is not there."""
         with Folder.at(f"{self.path}/refs") as top:
-            for at, folders, names, _ in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor):
+            for at, folders, names, _ in walk(top.descriptor):
                 folders[:] = filter(_may_be_ref, folders)
                 yield from (posixpath.normpath(f"refs/{at}/{name}") for name in names if _may_be_ref(name))
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dysnomia_plugins.base import Stored
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
-from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
+from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, write_all
 from dysnomia_plugins.types.git.refs import HEAD, Ref
 from dysnomia_plugins.types.git.repository import Access, Repository
 
@@ -69,9 +69,9 @@ def write(path: str, listing: bytes, access: Access | None) -> None:
         with top.folder(_FOLDER) as info:
             if info.seen(_REFS) is not None:
                 raise NotSafe(f"{info.shown(_REFS)} is there already", "nothing was replaced")
-            info.write_new(_REFS, listing)
-            if access is not None:
-                with info.file(_REFS) as file:
+            with info.new_file(_REFS) as file:
+                write_all(file, listing)
+                if access is not None:
                     hand_over(file, access.uid, access.gid, access.file_mode)
     with Folder.at(f"{path}/objects/pack", make=0o777) as packs:
         names = [name for name in packs.names() if name.endswith(".pack")]

@@ -18,6 +18,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.removal import remove_tree
 from dysnomia_plugins.toolkit.guarded.system import copy_attributes
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.repositories.places import make_wrapper, refuse_mount, tidy, wrapper_made
 from dysnomia_plugins.toolkit.trees.exchange import BEGUN, RootSwap, identity, recover_swap, swap_roots
 from dysnomia_plugins.types.git.places import Layout
@@ -119,7 +120,7 @@ def _remove_locks(top: Folder) -> None:
     for name in locks_in(top):
         top.unlink(name)
     with top.folder(_REFS) as refs:
-        for _, _, names, folder in os.fwalk(".", follow_symlinks=False, dir_fd=refs.descriptor):
+        for _, _, names, folder in walk(refs.descriptor):
             for name in names:
                 if name.endswith(".lock"):
                     with suppress(FileNotFoundError):

@@ -204,10 +204,11 @@ def _exchange(ctx: Context, running: Running, live: str, new: Mapping[str, str])
 
 
 def _moves(running: Running, live: str, new: Mapping[str, str]) -> list[Move]:
-    """The old one makes room first."""
+    """The old one makes room first. A server makes a folder for its log of writes with the first point: where nothing
+    was ever written, there is none."""
     moves = []
     for path in dict.fromkeys((running.data, running.wal)):
-        with Folder.at(path) as folder:
+        with suppress(FileNotFoundError), Folder.at(path) as folder:
             for name in sorted(new, key=lambda one: one != live):
                 seen = folder.seen(name)
                 if folder.seen(new[name]) is not None and new[name] != live:

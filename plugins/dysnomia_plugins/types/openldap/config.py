@@ -22,6 +22,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import write_all
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.types.openldap.ldif import attribute_of, folded, logical_lines, value_of
 
@@ -268,7 +269,7 @@ class Configuration:
 
     def _statuses(self) -> Iterator[tuple[str, os.stat_result]]:
         with Folder.at(self.path) as top:
-            for at, _, names, folder in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor):
+            for at, _, names, folder in walk(top.descriptor):
                 yield top.shown(at), os.fstat(folder)
                 for name in names:
                     yield top.shown(posixpath.join(at, name)), os.lstat(name, dir_fd=folder)

@@ -14,10 +14,9 @@ from dysnomia_plugins.base import Place, Purpose
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor
 from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, hand_over
-from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.guarded.way import others_in, others_on_the_way, real_path
-from dysnomia_plugins.toolkit.repositories.places import make_wrapper, wrapper_made, wrapper_of
+from dysnomia_plugins.toolkit.repositories.places import make_wrapper, remove_wrapper, wrapper_made, wrapper_of
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
 
@@ -129,4 +128,4 @@ def tidy(*places: Place) -> None:
     """Remove what stands around places that hold no database. Raises PluginError."""
     for place in places:
         if wrapper_of(place) and not has_data(place):
-            remove_folder(wrapper_made(place))
+            remove_wrapper(place)

@@ -32,9 +32,8 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Status
 from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
-from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.repositories.making import drop_named
-from dysnomia_plugins.toolkit.repositories.places import wrapper_made, wrapper_of
+from dysnomia_plugins.toolkit.repositories.places import remove_wrapper, wrapper_made, wrapper_of
 from dysnomia_plugins.types.openldap import contents, discover, swap
 from dysnomia_plugins.types.openldap import dump as dumping
 from dysnomia_plugins.types.openldap.activation import activate
@@ -136,7 +135,7 @@ class OpenldapDirectory(StatePlugin):
         if place == layout.live:
             raise NotSafe(f"{place.name} is live", "deactivate the component and collect garbage")
         if wrapper_of(place):
-            remove_folder(wrapper_made(place))
+            remove_wrapper(place)
             return
         drop_named(ctx, layout.made(ctx.tag, COPY), place, NAMED)
 

@@ -20,8 +20,10 @@ from dysnomia_plugins.toolkit.guarded.acting import Actor, as_command
 from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, hand_over, hand_over_tree
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, pinned_path
 from dysnomia_plugins.toolkit.guarded.way import real_path
+from dysnomia_plugins.toolkit.repositories.plain import refuse_pipes
+from dysnomia_plugins.toolkit.stalled import PATIENCE
 from dysnomia_plugins.types.openldap.config import FILE, Configuration, Database
-from dysnomia_plugins.types.openldap.places import DATA, Layout
+from dysnomia_plugins.types.openldap.places import DATA, LOCK, Layout
 
 _COPY = "slapd-configuration"
 _VERSION = re.compile(r"OpenLDAP: slapd (\d+(?:\.\d+)*)")
@@ -56,9 +58,13 @@ class Directory:
         with self._folder(place) as folder:
             if folder.seen(DATA) is None:
                 raise PluginError(f"there is no database in {place.name}", "activate it first, or start its server")
+            refuse_pipes(folder.descriptor, place.name, (DATA, LOCK), "OpenLDAP")
             with self._configured(ctx, folder) as (words, descriptors):
                 argv = [*as_command(self.actor), "slapcat", "-g", "-o", "ldif-wrap=no", *words]
-                with _explained(place), ctx.runner.reading(argv, env=ENVIRONMENT, pass_fds=descriptors) as stream:
+                with (
+                    _explained(place),
+                    ctx.runner.reading(argv, env=ENVIRONMENT, pass_fds=descriptors, patience=PATIENCE) as stream,
+                ):
                     yield stream
 
     @contextmanager
@@ -73,7 +79,9 @@ class Directory:
             argv = [*as_command(self.actor), "slapadd", "-q", *checks, *words]
             with (
                 _explained(Place(folder.path)),
-                ctx.runner.writing(argv, env=ENVIRONMENT, pass_fds=descriptors, umask=0o077) as stream,
+                ctx.runner.writing(
+                    argv, env=ENVIRONMENT, pass_fds=descriptors, umask=0o077, patience=PATIENCE
+                ) as stream,
             ):
                 yield stream
 

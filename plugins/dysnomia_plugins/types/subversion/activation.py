@@ -17,9 +17,9 @@ from dysnomia_plugins.toolkit.guarded.folder import (
     hand_over_tree,
     require_ours,
 )
-from dysnomia_plugins.toolkit.guarded.removal import remove_folder
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.repositories.making import begin, maker_for, open_top, put_live, reclaim
-from dysnomia_plugins.toolkit.repositories.places import wrapper_made
+from dysnomia_plugins.toolkit.repositories.places import remove_wrapper
 from dysnomia_plugins.toolkit.trees.names import below
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
 from dysnomia_plugins.types.subversion.places import Layout
@@ -39,7 +39,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
     gid = group_id(layout.group) if layout.group else -1
     try:
         Folder.at(layout.parent, make=0o777).close()
-        remove_folder(wrapper_made(beside))
+        remove_wrapper(beside)
         maker = maker_for(beside, os.geteuid(), -1)
         repository = Repository(beside.name, ctx.runner, True, maker)
         begin(beside, maker)
@@ -61,7 +61,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             f"{layout.live} could not be created: {error.strerror}",
             "run it as root" if isinstance(error, PermissionError) else "",
         ) from error
-    remove_folder(wrapper_made(beside))
+    remove_wrapper(beside)
 
 
 def _give_away(path: str, uid: int, gid: int) -> None:
@@ -96,8 +96,7 @@ def share(path: str, gid: int, *, inherit: str = "", uid: int = -1) -> None:
 
     Raises NotSafe where one is another user's already, OSError."""
     with Folder.at(path) as top:
-        walk = os.fwalk(".", topdown=False, onerror=_raised, follow_symlinks=False, dir_fd=top.descriptor)
-        for at, _, names, folder in walk:
+        for at, _, names, folder in walk(top.descriptor, topdown=False, onerror=_raised):
             require_ours(folder, top.shown(at))
             for name in names:
                 descriptor = os.open(name, _ENTRY, dir_fd=folder)

@@ -17,11 +17,14 @@ from typing import Any, BinaryIO
 from dysnomia_plugins.base import Place, Runner
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown
 from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
-from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
+from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, require_ours
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
+from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
 from dysnomia_plugins.toolkit.repositories import access
 from dysnomia_plugins.toolkit.repositories.places import let_in
+from dysnomia_plugins.toolkit.repositories.plain import refuse_pipes
+from dysnomia_plugins.toolkit.stalled import PATIENCE
 
 MAX_CONFIG = 1 << 20
 OWN = ("db", "locks")
@@ -52,10 +55,11 @@ class Access(access.Access):
         """Give it to all below ``path``, following no link. What Subversion made read-only stays so.
 
         Whoever owns the repository could have put another name of somebody's file there: such a one is left alone.
-        Raises OSError."""
+        Raises NotSafe where a folder is another user's already, OSError."""
         root = os.geteuid() == 0
         with folder_at(path) as top:
-            for _, _, names, folder in os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=top):
+            for at, _, names, folder in walk(top, topdown=False):
+                require_ours(folder, f"{path}/{at}")
                 for name in names:
                     descriptor = os.open(name, _ENTRY, dir_fd=folder)
                     try:
@@ -77,6 +81,7 @@ def hand_over_format(repository: str, access: Access) -> None:
     """The one file of Subversion's own beside ``db`` and ``locks``, to whoever may use these; programs read it first,
     and it was made under a job's umask. Raises NotSafe, OSError."""
     with Folder.at(repository) as top, top.file("format") as descriptor:
+        require_ours(top.descriptor, repository)
         seen = os.fstat(descriptor)
         if seen.st_nlink != 1:
             raise NotSafe(f"{top.shown('format')} has another hard link", "nothing was replaced")
@@ -165,7 +170,7 @@ class Repository:
         """A program's output. Raises PluginError with what it said."""
         with explained(self.path):
             argv = self._command(program, *arguments)
-            done = self.runner.run(argv, env=_NO_HOME, timeout=timeout)
+            done = self.runner.run(argv, env=_NO_HOME, timeout=timeout, patience=PATIENCE)
         return done.stdout.decode("utf-8", "backslashreplace")
 
     def youngest(self, timeout: float | None = None) -> int:
@@ -227,11 +232,22 @@ class Repository:
         except OSError as error:
             raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
 
+    def require_plain(self) -> None:
+        """Raises NotSafe where something stands among its data, at any depth, that a program would open and wait for;
+        ServerDown."""
+        path = f"{self.path}/db"
+        try:
+            with Folder.at(path) as folder:
+                refuse_pipes(folder.descriptor, path, folder.names(), "Subversion")
+        except OSError as error:
+            raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
+
     @contextmanager
     def dumping(self) -> Iterator[BinaryIO]:
         """Its whole history as a stream. Raises PluginError, also when it ends too early."""
+        self.require_plain()
         argv = self._command("svnadmin", "dump", "--quiet", self.path)
-        with explained(self.path), self.runner.reading(argv, env=_NO_HOME) as stream:
+        with explained(self.path), self.runner.reading(argv, env=_NO_HOME, patience=PATIENCE) as stream:
             yield stream
 
     @contextmanager
@@ -244,7 +260,7 @@ class Repository:
         )
         with (
             explained(self.path),
-            self.runner.writing(argv, env=_NO_HOME) as stream,
+            self.runner.writing(argv, env=_NO_HOME, patience=PATIENCE) as stream,
         ):
             yield stream
 

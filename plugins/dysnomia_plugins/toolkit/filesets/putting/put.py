@@ -61,7 +61,7 @@ def put_back(
     finally:
         staging.close()
     for base in bases:
-        layout.remove(base)
+        layout.remove_made(base)
     return sorted(set(range(len(rows))) - done)
 
 

@@ -181,5 +181,5 @@ class Staging:
     def remove(self) -> None:
         """Delete the job's folders. Raises PluginError."""
         for base in list(self.bases):
-            self.live.layout.remove(base)
+            self.live.layout.remove_made(base)
         self.close()
