@@ -1,8 +1,9 @@
 """Points in InfluxDB's line protocol: ``measurement,tag=value field=value time``, written and read.
 
 Source: InfluxDB 1.6, ``models/points.go``: a backslash escapes a comma and a blank everywhere before the values, and
-``=`` in keys and tags; before anything else it is a backslash, so no word can end with one. Text values stand in double quotes, in which a backslash
-escapes a quote and a backslash; they may hold line breaks. What cannot be written (a line break in a tag, as OpenTSDB's and Graphite's protocols can bring one) is refused.
+``=`` in keys and tags; before anything else it is a backslash, so no word can end with one. Text values stand in double
+quotes, in which a backslash escapes a quote and a backslash; they may hold line breaks. What cannot be written (a line
+break in a tag, as the protocol of OpenTSDB can bring one in) is refused.
 """
 
 from __future__ import annotations

@@ -21,7 +21,9 @@ def persist(live: Connection, ctx: Context) -> None:
     if live.config("save"):
         problem = _saved(live, ctx, "BGSAVE", "rdb_last_bgsave_status") or problem
     if problem:
-        ctx.progress.log(f"the data is replaced, but {problem}; a crash before it is saved brings back the earlier data")
+        ctx.progress.log(
+            f"the data is replaced, but {problem}; a crash before it is saved brings back the earlier data"
+        )
 
 
 def _saved(live: Connection, ctx: Context, command: str, status: str) -> str:
