@@ -373,13 +373,13 @@ def _narrowed(row: Sequence[Value]) -> list[Value]:
     return [bytearray(raw) if isinstance(raw, bytes) else value for value, raw in zip(row[::2], row[1::2], strict=True)]
 
 
-def _damage_in(found: str) -> list[str]:
+def _damage_in(text: str) -> list[str]:
     """What is damage in one row of the quick check; what it says of pages is several lines."""
-    if found == "ok" or _VALUE.match(found):
+    if text == "ok" or _VALUE.match(text):
         return []
-    if not found.startswith(_OF_PAGES):
-        return [] if _NEVER_USED.match(found) else [found]
-    return [line for line in found.splitlines()[1:] if not _NEVER_USED.match(line)]
+    if not text.startswith(_OF_PAGES):
+        return [] if _NEVER_USED.match(text) else [text]
+    return [line for line in text.splitlines()[1:] if not _NEVER_USED.match(line)]
 
 
 def _by_bytes(left: str, right: str) -> int:
