@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -162,6 +163,21 @@ def test_a_volume_that_is_gone_comes_back_as_dockers_own(scene: Scene) -> None:
     scene.run()
     assert scene.read() == "first"
     assert scene.world.target.stat().st_uid == 1234
+
+
+def test_compose_knows_a_volume_again_that_was_gone(scene: Scene) -> None:
+    """Without its labels Compose says that it was made by somebody else, and leaves it at ``down --volumes``."""
+    server, name = scene.server, scene.world.name
+    server.docker("volume", "rm", name)
+    labels = ("com.docker.compose.project=shop", "com.docker.compose.volume=data", "other=a secret")
+    server.docker("volume", "create", *(word for text in labels for word in ("--label", text)), name)
+    (scene.world.target / "file").write_text("kept")
+    scene.driver.snapshot()
+    server.docker("volume", "rm", name)
+    scene.driver.restore(1)
+    assert (scene.world.target / "file").read_text() == "kept"
+    shown = server.docker("volume", "inspect", "--format", "{{json .Labels}}", name)
+    assert json.loads(shown) == {"com.docker.compose.project": "shop", "com.docker.compose.volume": "data"}
 
 
 def test_its_copy_is_a_volume(scene: Scene) -> None:

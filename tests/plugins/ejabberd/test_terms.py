@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dysnomia_plugins.errors import ProcessFailed, ServerDown
 from dysnomia_plugins.types.ejabberd.contents import HIDDEN, parse_row
+from dysnomia_plugins.types.ejabberd.node import Server
 from dysnomia_plugins.types.ejabberd.terms import BadTerms, cells, definitions, forms, shown, table_of
 from dysnomia_store.model import Form, Section
 from tests.plugins.ejabberd.world import INITIAL
@@ -148,3 +150,14 @@ def test_a_binary_is_shown_as_its_text(text: bytes) -> None:
     written = "".join(f"\\x{{{byte:x}}}" for byte in text).encode()
     (line,) = lines(b'{a,<<"' + written + b'">>}.\n')
     assert shown(list(cells(line))[1]) in (text.decode("utf-8", "replace"), text.decode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    "printed",
+    ["Protocol 'inet_tcp': register/listen error: econnrefused\n", "Protocol 'inet_tcp': register/listen error: \n"],
+)
+def test_a_machine_without_ejabberd_and_epmd_has_no_server(printed: str) -> None:
+    """As after ``systemctl stop ejabberd``: it was said that the node could not do it, with 1 in place of 8."""
+    server = Server("ejabberd@localhost", None, "", "/var/lib/ejabberd", "/var/lib/ejabberd", None)
+    with pytest.raises(ServerDown, match="is not answering"), server.explained():
+        raise ProcessFailed("erl", 1, printed)

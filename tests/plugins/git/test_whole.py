@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import random
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from dysnomia_plugins.base import Severity
-from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.types.git.refs import Ref
 from dysnomia_plugins.types.git.repository import Repository
 from tests.plugins.conformance.driver import Driver
@@ -186,3 +188,57 @@ def test_an_older_snapshot_does_not_take_them_from_what_is_live(world: GitWorld,
     driver.restore(number)
     assert lists_of(world.live).keys() == made.keys()
     assert lists_of(world.live)["refs"] == made["refs"]
+
+
+def packed(live: Path) -> None:
+    """All objects in one pack, most of which is one large blob."""
+    blob = git(live, "hash-object", "-w", "--stdin", stdin=random.Random(1).randbytes(1 << 18))
+    git(live, "update-ref", "refs/blobs/large", blob)
+    git(live, "repack", "-adq")
+
+
+def changed_in_the_middle(pack: Path) -> None:
+    """As a disk does it."""
+    data = bytearray(pack.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    pack.chmod(0o644)
+    pack.write_bytes(data)
+
+
+def test_a_damaged_pack_is_refused(world: GitWorld, driver: Driver) -> None:
+    """git copies of it what it does not read: the snapshot was good, and no byte of it could be loaded."""
+    world.seed()
+    packed(world.live)
+    stray = world.live / "objects" / "pack" / "pack-0123.pack"
+    stray.write_bytes(b"PACK, begun by a fetch that was killed")  # git knows nothing of it without an index
+    driver.snapshot()
+    stray.unlink()
+    changed_in_the_middle(next((world.live / "objects" / "pack").glob("*.pack")))
+    with pytest.raises(PluginError, match=r"pack-\w+\.pack is damaged") as raised:
+        driver.snapshot()
+    assert "git fsck" in raised.value.hint
+    assert len(driver.ids()) == 1
+
+
+@pytest.mark.parametrize("how", ["borrowed", "linked"])
+def test_a_damaged_pack_elsewhere_is_refused(world: GitWorld, driver: Driver, tmp_path: Path, how: str) -> None:
+    world.seed()
+    packed(world.live)
+    packs = world.live / "objects" / "pack"
+    elsewhere = tmp_path / "elsewhere"
+    if how == "borrowed":
+        shutil.copytree(world.live / "objects", elsewhere)
+        (world.live / "objects" / "info").mkdir(exist_ok=True)
+        (world.live / "objects" / "info" / "alternates").write_text(f"{elsewhere}\n")
+        for path in packs.iterdir():
+            path.unlink()
+        pack = next((elsewhere / "pack").glob("*.pack"))
+    else:
+        pack = elsewhere
+        name = next(packs.glob("*.pack"))
+        shutil.move(name, pack)
+        name.symlink_to(pack)
+    assert driver.snapshot().committed.new
+    changed_in_the_middle(pack)
+    with pytest.raises(PluginError, match="is damaged"):
+        driver.snapshot()

@@ -17,7 +17,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\ufffd\n\\"), m
 
 @given(NAMES, st.dictionaries(NAMES, NAMES, max_size=3), st.dictionaries(NAMES, TEXTS, min_size=1, max_size=3))
 def test_a_point_is_read_as_it_was_written(measurement: str, tags: dict[str, str], fields: dict[str, str]) -> None:
-    if measurement.startswith("#"):
+    if measurement.startswith(("#", "\t", "\0")):
         with pytest.raises(line.BadLine):
             line.head(measurement, tags)
         return
@@ -37,12 +37,16 @@ def test_several_lines_of_a_text_are_one_point() -> None:
         list(line.rows(iter([b'm a="not ended 1\n'])))
 
 
-@pytest.mark.parametrize("odd", ["two\nlines", "\ufffd"])
+@pytest.mark.parametrize("odd", ["two\nlines", "\ufffd", "end\\"])
 def test_what_no_line_can_hold_is_refused(odd: str) -> None:
-    with pytest.raises(line.BadLine):
-        line.head("m", {"t": odd})
+    for measurement, tags in (("m", {"t": odd}), ("m", {odd: "t"}), (odd, {"t": "t"})):
+        with pytest.raises(line.BadLine):
+            line.head(measurement, tags)
     with pytest.raises(line.BadLine):
         line.writer([("f", "string")])("m ", ["1", "\ufffd"])
+    for name in ("end\\", "two\nlines"):
+        with pytest.raises(line.BadLine):
+            line.writer([(name, "float")])
 
 
 def test_cells_stand_in_the_order_of_columns() -> None:

@@ -49,6 +49,38 @@ def test_stop_and_start_and_how_long_are_in_the_plan(world: LdapWorld, driver: D
     assert "the last time it was away for" in after.swap or os.geteuid() != 0
 
 
+SYNCREPL = (
+    'syncrepl rid=001 provider=ldap://elsewhere.example:389 searchbase="{suffix}" type=refreshOnly\n'
+    '  interval=01:00:00:00 bindmethod=simple binddn="cn=admin,{suffix}" credentials="not to be shown"\n'
+)
+
+
+@pytest.mark.parametrize("tree", [True, False])
+@pytest.mark.parametrize(
+    ("overlays", "severity", "expected"),
+    [
+        ("overlay syncprov", Severity.WARNING, "empty their databases afterwards"),
+        (SYNCREPL, Severity.BLOCKER, "from ldap://elsewhere.example:389 (syncrepl): restore it there"),
+        (f"{SYNCREPL}multiprovider on\noverlay syncprov", Severity.WARNING, "stop that one first"),
+    ],
+)
+def test_other_servers_that_have_the_same_entries_are_in_the_plan(
+    tmp_path: Path, tree: bool, overlays: str, severity: Severity, expected: str
+) -> None:
+    """OpenLDAP brings back what is newer elsewhere: a restore of one server alone was said to be live, and was not."""
+    settings = overlays.replace("{suffix}", SUFFIX)
+    with LdapWorld(tmp_path / "world", SlapdServer(SUFFIX, tree=tree, settings="serverID 1", overlays=settings)) as one:
+        driver = Driver(one, tmp_path / "store")
+        one.server.stop()
+        one.server.slapadd(seed_ldif(SUFFIX).encode())
+        number = driver.snapshot().generation.number
+        stored = driver.store.stored(driver.key, driver.ids()[number])
+        with driver.context() as ctx:
+            findings = one.plugin.preflight(ctx, stored, replace=True).findings
+        assert any(expected in finding.text for finding in findings if finding.severity is severity)
+        assert not any("not to be shown" in finding.text for finding in findings)
+
+
 def test_a_server_that_does_not_run_is_not_started(world: LdapWorld, driver: Driver) -> None:
     world.seed()
     number = driver.snapshot().generation.number

@@ -69,6 +69,7 @@ class TestRefusals:
             with_properties(world, redisSocket=str(cluster.socket), redisUsername="", redisPassword="")
             with pytest.raises(NotSafe, match="runs as cluster"):
                 driver.restore(first.number)
+            assert any("only the keys of its own slots" in text for text in driver.snapshot().warnings)
 
     def test_a_sentinel_that_watches(self, world: RedisWorld, driver: Driver) -> None:
         first = first_and_changed(world, driver)

@@ -15,9 +15,9 @@ from dysnomia_plugins.types.redis import swap
 from dysnomia_plugins.types.redis.resp import Connection
 from dysnomia_store.model import Reason
 from dysnomia_tui.engine.component import activities
-from tests.plugins.conformance.driver import Driver, in_child
+from tests.plugins.conformance.driver import Driver, Reporter, in_child
 from tests.plugins.redis.scene import SETTINGS, as_bytes, first_and_changed, settings_of
-from tests.plugins.redis.world import PASSWORD, RedisWorld
+from tests.plugins.redis.world import PASSWORD, USER, RedisWorld
 from tests.plugins.servers.common import free_port
 from tests.plugins.servers.redis import Client, RedisError
 from tests.waiting import wait_until
@@ -108,6 +108,25 @@ class TestSaved:
                     save(client)
             then = driver.restore(first.number)
             assert then.generation is not None
+            restored = world.whole()
+            world.server.kill()
+            world.server.start()
+            assert world.whole() == restored
+            assert driver.identity() == first.id
+
+    @pytest.mark.parametrize("way", ["renamed", "denied"])
+    def test_a_rewrite_that_may_not_be_asked_for(self, tmp_path: Path, way: str) -> None:
+        """The takeover began one by itself. Before, the restore failed after its swap, and so did each job after it."""
+        renamed = {"rename-command": 'BGREWRITEAOF ""'} if way == "renamed" else {}
+        with RedisWorld(tmp_path / "world", {"appendonly": "yes", **renamed}) as world:
+            driver = Driver(world, tmp_path / "store")
+            first = first_and_changed(world, driver)
+            if way == "denied":
+                with world.at() as client:
+                    client("ACL", "SETUSER", USER, "-bgrewriteaof")
+            reporter = Reporter()
+            activities.restore(driver.bench(reporter=reporter), first.number)
+            assert any("not certain" in line and "BGREWRITEAOF" in line for line in reporter.lines)
             restored = world.whole()
             world.server.kill()
             world.server.start()

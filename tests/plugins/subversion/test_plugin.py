@@ -99,6 +99,22 @@ def test_a_damaged_repository_is_not_snapshotted_and_can_be_replaced(world: Subv
     assert Path(restored.aside, "db/current").read_text() == "no number\n", "it stands, for whoever wants to mend it"
 
 
+def test_a_damaged_cache_of_live_is_named_with_the_way_out(world: SubversionWorld, driver: Driver) -> None:
+    """Clients notice nothing of it; svnadmin freeze fails."""
+    world.seed()
+    number = driver.snapshot().generation.number
+    before = world.whole()
+    world.change("a log message", random.Random(1))
+    cache = world.live / "db" / "rep-cache.db"
+    os.truncate(cache, 100)
+    with pytest.raises(PluginError, match=r"rep-cache\.db is damaged") as raised:
+        driver.restore(number)
+    assert "remove that file" in raised.value.hint
+    cache.unlink()
+    driver.restore(number)
+    assert world.whole() == before
+
+
 def test_locks_without_what_they_lock_are_refused(world: SubversionWorld, driver: Driver) -> None:
     world.seed()
     number = driver.snapshot().generation.number

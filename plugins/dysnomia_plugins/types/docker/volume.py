@@ -64,6 +64,11 @@ from dysnomia_store.model import Section
 MADE = "docker-volume-made"
 """Written in journals, of jobs before an upgrade too: not to be renamed."""
 LABEL = "dysnomia-tui.copy"
+_NOTED = "labels"
+"""In a snapshot's surroundings."""
+_COMPOSED = re.compile(r"com\.docker\.compose\.[a-z.-]{1,64}=[^\x00-\x1f\x7f]{1,256}")
+"""By these Compose knows a volume again, and says of one without them that it has not made it. Others are not kept:
+they would be words of a command, and may be secrets."""
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 
@@ -82,6 +87,11 @@ class DockerVolume(FilesetState):
     tools: ClassVar[tuple[str, ...]] = client.TOOLS
     packages: ClassVar[Mapping[str, str]] = client.PACKAGES
     alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = client.ALTERNATIVES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._labels: dict[str, Sequence[str]] = {}
+        """Of the volume that a job would make, by its tag."""
 
     def spec_of(self, component: Component) -> FilesetSpec:
         """All that is in the volume's folder. Raises NotSafe where that cannot be reached, PluginError."""
@@ -201,7 +211,8 @@ class DockerVolume(FilesetState):
                 f"restore a generation of it, or make it: {docker.program} volume create {volume.name}",
             )
         with held(ctx, docker, volume, how):
-            return super().dump(ctx, place, draft)
+            dumped = super().dump(ctx, place, draft)
+        return replace(dumped, surroundings={**dumped.surroundings, _NOTED: composed(docker, volume.name)})
 
     # Restore.
 
@@ -214,6 +225,7 @@ class DockerVolume(FilesetState):
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
         if not _is_copy(place, self.live(ctx.component)):
+            self._labels[ctx.tag] = _noted(ctx, stored)
             super().load(ctx, stored, place, sections)
             return
         home = posixpath.dirname(place.name)
@@ -230,7 +242,8 @@ class DockerVolume(FilesetState):
         with held(ctx, docker, volume, how):
             if not volume.exists:
                 ctx.journal.step(MADE, name=volume.name)
-                docker.run("volume", "create", volume.name)
+                labels = [word for text in self._labels.get(ctx.tag, ()) for word in ("--label", text)]
+                docker.run("volume", "create", *labels, volume.name)
                 remove_empty(volume.folder)
                 require_reached(docker, volume)
             super().swap(ctx, beside, aside)
@@ -283,6 +296,22 @@ class DockerVolume(FilesetState):
             detail = f"used by {names_in_words(users)}" if users else "used by no container"
             yield Found(self.type, "docker-volumes", name, properties, detail=detail, readable=may,
                         remedy="" if may else "sudo dysnomia-tui")  # fmt: skip
+
+
+def composed(docker: Docker, name: str) -> list[str]:
+    """The labels of a volume that Compose gave it, ``name=value``. Raises PluginError."""
+    labels = docker.inspect("volume", name)[0].get("Labels") or {}
+    return sorted(text for text in (f"{label}={value}" for label, value in labels.items()) if _COMPOSED.fullmatch(text))
+
+
+def _noted(ctx: Context, stored: Stored) -> Sequence[str]:
+    """Those that a snapshot tells of; of a stranger's none."""
+    noted = stored.metadata.surroundings.get(_NOTED) if stored.metadata is not None and ctx.made_here else None
+    return (
+        [text for text in noted if isinstance(text, str) and _COMPOSED.fullmatch(text)]
+        if isinstance(noted, list)
+        else []
+    )
 
 
 def _spec(volume: Volume) -> FilesetSpec:

@@ -37,6 +37,8 @@ _USUAL_NODE = "ejabberd@localhost"
 _USUAL_SPOOL = "/var/lib/ejabberd"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+")
 _SETTING = re.compile(r"""(?:export\s+)?([A-Z_]+)=(?:"([^"$`\\]*)"|'([^']*)'|([^\s"'$`\\;#]*))\s*(?:#.*)?""")
+_SIGNS = ("econnrefused", "no-answer", "register/listen error")
+"""Of a node that is not there; the last where not even epmd is, as on a machine whose ejabberd is stopped."""
 _NO_ANSWER = 4
 _VERSION = b"version "
 _MAX_SETTINGS = 1 << 20
@@ -132,7 +134,7 @@ class Server:
             if type(error) is not ProcessFailed:
                 raise
             lines = [line.strip() for line in error.stderr.splitlines() if line.strip() and "version " not in line]
-            if error.status == _NO_ANSWER or any("econnrefused" in line or "no-answer" in line for line in lines):
+            if error.status == _NO_ANSWER or any(sign in line for line in lines for sign in _SIGNS):
                 raise ServerDown(
                     f"the node {self.node} is not answering",
                     f"start ejabberd; or set {NODE}, {SETTINGS} and {HOME} (where its .erlang.cookie is)",

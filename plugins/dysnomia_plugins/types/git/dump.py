@@ -6,7 +6,7 @@ removes no object before it has been unused for two weeks. Files and reflogs are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import BinaryIO
@@ -26,6 +26,7 @@ from dysnomia_plugins.types.git.contents import (
     printed_commits,
     write_refs,
 )
+from dysnomia_plugins.types.git.packs import damaged, refuse_damaged
 from dysnomia_plugins.types.git.refs import Ref, bundle_header, objects
 from dysnomia_plugins.types.git.repository import Access, Repository, git_failed, kept_in, version
 from dysnomia_store.sink import ContentSink
@@ -42,6 +43,8 @@ _PACKING = (
     "--quiet",
     "--delta-base-offset",
 )
+
+_CHECKING = ("unpack-objects", "-n", "-q")
 
 
 def dump(ctx: Context, place: Place, draft: Draft) -> Dumped:
@@ -60,6 +63,8 @@ def dump(ctx: Context, place: Place, draft: Draft) -> Dumped:
 def _dump(ctx: Context, repository: Repository, draft: Draft, as_of: datetime) -> Dumped:
     refs, sure = repository.refs()
     names = repository.object_format()
+    borrowed = _alternates(repository.path)
+    seen_whole = refuse_damaged(repository.path, names, ctx.cancel) and not borrowed
     with draft.artefact(REFS) as sink:
         write_refs(sink, refs)
     with _objects_file(ctx, refs) as wanted:
@@ -69,10 +74,12 @@ def _dump(ctx: Context, repository: Repository, draft: Draft, as_of: datetime) -
             warnings = list(write_files(ctx, Place(repository.path), sink, kept_in(repository.path)))
         with draft.artefact(BUNDLE) as sink:
             sink.store_only(bundle_header(refs, names))
-            _write_pack(ctx, repository, sink, wanted)
+            if seen_whole:
+                _write_pack(ctx, repository, wanted, sink.store_only)
+            else:
+                _write_unseen(ctx, repository, wanted, sink)
     if not sure:
         warnings.append("references changed all the time: they are in it as they were at different moments")
-    borrowed = _alternates(repository.path)
     if borrowed:
         warnings.append(f"objects that it borrows from {borrowed} are in it; a restored one has them itself")
     access = Access.at(repository.path)
@@ -115,16 +122,37 @@ def _write_commits(repository: Repository, sink: ContentSink, wanted: BinaryIO, 
     sink.end_section(count)
 
 
-def _write_pack(ctx: Context, repository: Repository, sink: ContentSink, wanted: BinaryIO) -> None:
+def _write_pack(ctx: Context, repository: Repository, wanted: BinaryIO, write: Callable[[bytes], object]) -> None:
     """All that references, reflogs, and the indexes and heads of work trees lead to; grafts hide no parent."""
     wanted.seek(0)
     done = 0
     with repository.reading(*_PACKING, source=wanted) as stream:
         while chunk := stream.read(_CHUNK):
-            sink.store_only(chunk)
+            write(chunk)
             done += len(chunk)
             ctx.cancel.check()
             ctx.progress.advance(done)
+
+
+def _write_unseen(ctx: Context, repository: Repository, wanted: BinaryIO, sink: ContentSink) -> None:
+    """Of packs that are elsewhere: a second git looks into each object meanwhile, and writes nothing."""
+    packed = False
+
+    def write(chunk: bytes) -> None:
+        sink.store_only(chunk)
+        try:
+            check.write(chunk)
+        except BrokenPipeError:
+            raise damaged(f"an object of {repository.path}") from None
+
+    try:
+        with repository.writing(*_CHECKING) as check:
+            _write_pack(ctx, repository, wanted, write)
+            packed = True
+    except ProcessFailed as error:
+        if packed:
+            raise damaged(f"an object of {repository.path}") from error
+        raise
 
 
 def _alternates(path: str) -> str:

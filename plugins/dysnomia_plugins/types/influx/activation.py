@@ -98,7 +98,7 @@ def _load(ctx: Context, server: Server, live: str, stream: Iterable[bytes], writ
     def write() -> None:
         for batch in batches(waiting, 5000):
             ctx.cancel.check()
-            server.write(b"".join(batch), database, policy)
+            server.write(batch, database, policy)
             written.points += len(batch) if database == live else 0
         waiting.clear()
 

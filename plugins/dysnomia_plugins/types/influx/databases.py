@@ -10,6 +10,7 @@ from dysnomia_plugins.types.influx.influxql import ContinuousQuery, duration, id
 from dysnomia_plugins.types.influx.server import Server
 
 INTERNAL = "_internal"
+_NO_POLICY = "dysnomia none"
 OURS = "dysnomia_"
 """Begins the names of databases that jobs make."""
 
@@ -40,8 +41,11 @@ def require(server: Server, name: str) -> None:
 
 
 def create(server: Server, name: str) -> None:
-    """An empty database with no retention policy. Raises PluginError."""
-    server.query(f"CREATE DATABASE {identifier(name)}")
+    """An empty database with no retention policy. Raises PluginError.
+
+    The server goes on to call the one that it is made with its default, also when that is gone: one of that name, made
+    later, would be the default again."""
+    server.query(f"CREATE DATABASE {identifier(name)} WITH NAME {identifier(_NO_POLICY)}")
     for policy in policies(server, name):
         server.query(f"DROP RETENTION POLICY {identifier(policy.name)} ON {identifier(name)}")
 

@@ -1,8 +1,9 @@
 """Points in InfluxDB's line protocol: ``measurement,tag=value field=value time``, written and read.
 
 Source: InfluxDB 1.6, ``models/points.go``: a backslash escapes a comma and a blank everywhere before the values, and
-``=`` in keys and tags; before anything else it is a backslash. Text values stand in double quotes, in which a backslash
-escapes a quote and a backslash; they may hold line breaks. What cannot be written (a line break in a tag) is refused.
+``=`` in keys and tags; before anything else it is a backslash, so no word can end with one. Text values stand in double
+quotes, in which a backslash escapes a quote and a backslash; they may hold line breaks. What cannot be written (a line
+break in a tag, as the protocol of OpenTSDB can bring one in) is refused.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _TIME = re.compile(rb" (-?\d+)")
 _ROW = re.compile(
     rb"(?:\\[, ]|[^ \n])+ (?:" + _WORD + rb"=(?:" + _TEXT + rb'|[^", \n]+)(?:,|(?= )))+ -?\d+\n', re.DOTALL
 )
+_NO_BEGINNING = ("#", "\t", "\0")
+"""What the server takes for a comment, or leaves out, at the beginning of a line."""
 MOST = 64 << 20
 """Bytes of one point."""
 
@@ -38,15 +41,23 @@ def head(measurement: str, tags: Mapping[str, str]) -> str:
     words = [measurement.translate(_MEASUREMENT)]
     words += [f"{key.translate(_KEY)}={value.translate(_KEY)}" for key, value in sorted(tags.items()) if value != ""]
     text = ",".join(words) + " "
-    if "\n" in text or "\ufffd" in text or text.startswith("#"):
+    if "\n" in text or "\ufffd" in text or text.startswith(_NO_BEGINNING) or _open_end(measurement, tags):
         raise BadLine(f"a series is called what no line can hold: {text[:100]!r}", "rename it, or delete it")
     return text
+
+
+def _open_end(measurement: str, tags: Mapping[str, str]) -> bool:
+    """Whether a word ends with a backslash, which would stand before what ends the word and take its meaning."""
+    return any(word.endswith("\\") for word in (measurement, *tags, *tags.values()))
 
 
 def writer(fields: Sequence[tuple[str, str]]) -> Callable[[str, Sequence[object]], str]:
     """A function that writes a row of a query, time first, as a line. ``fields``: names and types of the others.
 
-    Numbers come as the server wrote them."""
+    Numbers come as the server wrote them. Raises BadLine for what no line can hold, as the function does."""
+    bad = next((name for name, _ in fields if name.endswith("\\") or "\n" in name), None)
+    if bad is not None:
+        raise BadLine(f"a field is called what no line can hold: {bad[:100]!r}", "rename it, or delete it")
     named = [(f"{name.translate(_KEY)}=", kind) for name, kind in fields]
 
     def text(value: object) -> str:

@@ -50,8 +50,8 @@ def _fill(ctx: Context, server: Server, name: str, measurements: Iterator[Measur
         digest = hashlib.sha256()
         for batch in batches(measurement.rows, _POINTS):
             ctx.cancel.check()
+            server.write(batch, name, measurement.policy)
             data = b"".join(batch)
-            server.write(data, name, measurement.policy)
             digest.update(data)
             done += len(data)
             ctx.progress.advance(done)

@@ -12,9 +12,10 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
@@ -101,14 +102,31 @@ class Server:
             if not last:
                 raise ServerDown(f"InfluxDB on {self} ended its answer half-way")
 
-    def write(self, lines: bytes, database: str, policy: str = "") -> None:
-        """Points in line protocol. Raises PluginError."""
+    def write(self, points: Sequence[bytes], database: str, policy: str = "") -> None:
+        """Points in line protocol, in order: in halves where they are more than the server takes at once
+        (``max-body-size``). Raises PluginError."""
+        if self._is_written(b"".join(points), database, policy):
+            return
+        if len(points) < 2:
+            raise PluginError(
+                f"InfluxDB on {self} takes no point of {len(points[0])} bytes (413)",
+                "raise max-body-size in [http] of its configuration",
+            )
+        middle = len(points) // 2
+        self.write(points[:middle], database, policy)
+        self.write(points[middle:], database, policy)
+
+    def _is_written(self, lines: bytes, database: str, policy: str) -> bool:
+        """False where the server takes less at once; it looks at the size alone, and took nothing of it then."""
         words = {"db": database, "precision": "ns", **({"rp": policy} if policy else {})}
         with closing(self._connection()) as connection:
             answer = self._asked(connection, "POST", f"/write?{urlencode(words, quote_via=quote)}", lines)
-            if answer.status != 204:
+            if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                return False
+            if answer.status != HTTPStatus.NO_CONTENT:
                 self._refused(answer, "the points")
             answer.read(_MOST_OF_ANSWER)
+            return True
 
     def _connection(self) -> HTTPConnection:
         return HTTPConnection(self.host, self.port, timeout=self.timeout)
@@ -138,7 +156,8 @@ class Server:
                 self._require_owner(self.owner)  # also before the connection: it may be accepted and the port left
                 connection.connect()
                 self._require_owner(self.owner)
-            connection.request(method, path, body, headers)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has read all of it
+                connection.request(method, path, body, headers)
             return connection.getresponse()
         except (OSError, HTTPException) as error:
             why = getattr(error, "strerror", None) or type(error).__name__

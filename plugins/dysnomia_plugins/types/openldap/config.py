@@ -33,6 +33,11 @@ FILE = "slapd.conf"
 """What a copy of one file is called."""
 KIND = "mdb"
 _ENTRY = re.compile(r"olcDatabase=\{(\d+)\}(\w+)\.ldif")
+_TAKEN = ("olcsuffix", "olcdbdirectory", "olcsyncrepl", "olcmultiprovider", "olcmirrormode")
+_WRITTEN = ("multiprovider", "mirrormode")
+_YES = ("on", "true", "yes", "1")
+_PROVIDES = re.compile(r"olcOverlay=\{\d+\}syncprov\.ldif")
+_ADDRESS = re.compile(r'\bprovider="?([^"\s]+)', re.IGNORECASE)
 _ABOVE = "cn=config"
 _MAX_FILE = 16 << 20
 _MAX_INCLUDES = 200
@@ -49,6 +54,12 @@ class Database:
     kind: str
     suffixes: tuple[str, ...]
     folder: str
+    providers: tuple[str, ...] = ()
+    """Servers that it copies its entries from (``syncrepl``)."""
+    provides: bool = False
+    """Whether others copy from it (the overlay ``syncprov``)."""
+    written: bool = False
+    """Whether clients may write to it, though it copies from others (``multiprovider``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +137,23 @@ class Configuration:
     # The folder.
 
     def _of_tree(self) -> Iterator[Database]:
-        for name, content in self._files():
+        files = list(self._files())
+        providing = {posixpath.dirname(name) for name, _ in files if _PROVIDES.fullmatch(posixpath.basename(name))}
+        for name, content in files:
             match = _ENTRY.fullmatch(posixpath.basename(name))
             if match is None or posixpath.dirname(name) != _ABOVE:
                 continue
             values: dict[str, list[str]] = {}
             for line in logical_lines(content):
-                if attribute_of(line) in ("olcsuffix", "olcdbdirectory"):
+                if attribute_of(line) in _TAKEN:
                     value = value_of(line).decode("utf-8", "surrogateescape")
                     values.setdefault(attribute_of(line), []).append(value)
             folder = next(iter(values.get("olcdbdirectory", [])), "")
-            yield Database(int(match[1]), match[2], tuple(values.get("olcsuffix", ())), folder)
+            yield Database(
+                int(match[1]), match[2], tuple(values.get("olcsuffix", ())), folder,
+                tuple(map(_provider, values.get("olcsyncrepl", ()))), name.removesuffix(".ldif") in providing,
+                "TRUE" in values.get("olcmultiprovider", values.get("olcmirrormode", ())),
+            )  # fmt: skip
 
     def _files(self) -> Iterator[tuple[str, bytes]]:
         """Every file below the folder by its relative path. Raises PluginError, NotSafe."""
@@ -163,6 +180,9 @@ class Configuration:
 
     def _of_file(self) -> Iterator[Database]:
         databases: dict[int, tuple[str, list[str], list[str]]] = {}
+        providers: dict[int, tuple[str, ...]] = {}
+        providing: set[int] = set()
+        written: set[int] = set()
         for line in self._lines():
             word = line.words[0].lower() if line.words else ""
             if word == "database" and line.words[1:] and line.number:
@@ -171,8 +191,16 @@ class Configuration:
                 databases[line.number][1].extend(line.words[1:])
             elif word == "directory" and line.number in databases:
                 databases[line.number][2].extend(line.words[1:2])
+            elif word == "syncrepl":
+                providers[line.number] = (*providers.get(line.number, ()), _provider(line.text))
+            elif word == "overlay" and line.words[1:2] == ("syncprov",):
+                providing.add(line.number)
+            elif word in _WRITTEN and line.words[1:2] and line.words[1].lower() in _YES:
+                written.add(line.number)
         for number, (kind, suffixes, folders) in databases.items():
-            yield Database(number, kind, tuple(suffixes), (folders or [""])[0])
+            folder = (folders or [""])[0]
+            copies, provides = providers.get(number, ()), number in providing
+            yield Database(number, kind, tuple(suffixes), folder, copies, provides, number in written)
 
     def _lines(self) -> Iterator[Line]:
         """Those of the file, those of included ones in their place. Raises PluginError."""
@@ -298,6 +326,12 @@ class Configuration:
                 content = b"".join(line + b"\n" for line in chain(lines, [where]))
             with _made(target, posixpath.dirname(path)) as parent, parent.new_file(name) as descriptor:
                 write_all(descriptor, content)
+
+
+def _provider(text: str) -> str:
+    """The address in a ``syncrepl``, which holds a password besides."""
+    match = _ADDRESS.search(text)
+    return match[1] if match else "another server"
 
 
 def _made(top: Folder, path: str) -> Folder:

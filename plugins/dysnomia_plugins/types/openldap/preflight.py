@@ -35,6 +35,7 @@ def preflight(ctx: Context, directory: Directory, stored: Stored, *, replace: bo
     if replace:
         obstacles, swap = _exchange(ctx, directory, holds_data)
         findings += obstacles
+        findings += _replication(directory)
     return Preflight(
         findings=tuple(findings),
         live_bytes=size,
@@ -105,6 +106,27 @@ def _exchange(ctx: Context, directory: Directory, holds_data: bool) -> tuple[lis
         f"the server would be stopped ({how.words}), the database's file and the loaded one change places in one "
         f"rename, and the server is started again; {took}",
     )
+
+
+def _replication(directory: Directory) -> Iterator[Finding]:
+    """What other servers make of it: OpenLDAP compares the time of the last change alone."""
+    database = directory.database
+    providers = ", ".join(database.providers)
+    if providers and not database.written:
+        text = f"this server copies {directory.suffix} from {providers} (syncrepl): restore it there"
+        yield Finding(Severity.BLOCKER, text)
+    elif providers:
+        text = (
+            f"{providers} would bring back what is newer there as soon as this server runs (syncrepl): stop that one "
+            "first, and let it load all anew afterwards"
+        )
+        yield Finding(Severity.WARNING, text)
+    elif database.provides:
+        text = (
+            "servers that copy it (overlay syncprov) keep what was changed, added or deleted since the snapshot: empty "
+            "their databases afterwards, and they load all anew"
+        )
+        yield Finding(Severity.WARNING, text)
 
 
 def _others(configuration: Configuration) -> list[str]:

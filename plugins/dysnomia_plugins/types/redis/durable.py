@@ -16,16 +16,21 @@ def persist(live: Connection, ctx: Context) -> None:
     A server that cannot save is a matter for the log: its data is replaced all the same."""
     problem = ""
     if live.config("appendonly") == "yes":
-        # Ending a takeover begins a rewrite by itself; one more makes sure that there was one.
+        # Taking over begins a rewrite by itself; one more makes sure that there was one.
         problem = _saved(live, ctx, "BGREWRITEAOF", "aof_last_bgrewrite_status")
     if live.config("save"):
         problem = _saved(live, ctx, "BGSAVE", "rdb_last_bgsave_status") or problem
     if problem:
-        ctx.progress.log(f"the data is replaced, but {problem}; a crash now brings back the earlier data")
+        ctx.progress.log(
+            f"the data is replaced, but {problem}; a crash before it is saved brings back the earlier data"
+        )
 
 
 def _saved(live: Connection, ctx: Context, command: str, status: str) -> str:
-    """Have it save, and wait for it. Returns what went wrong, or ``""``."""
+    """Have it save, and wait for it. Returns what went wrong, or ``""``.
+
+    Where it may not be asked (rename-command, an ACL), that is said and no failure: the data is replaced by then, and
+    each later job on the component would fail in the same way."""
     deadline = time.monotonic() + SAVE_SECONDS
     asked = False
     while True:
@@ -35,7 +40,10 @@ def _saved(live: Connection, ctx: Context, command: str, status: str) -> str:
         if not busy and info.get("aof_rewrite_scheduled", "0") == "0":
             if asked:
                 return "" if info.get(status) == "ok" else f"the server at {live.name} could not save it ({command})"
-            asked = _ask(live, command)
+            try:
+                asked = _ask(live, command)
+            except Refused as error:
+                return f"it is not certain that the server at {live.name} has saved it: {error.message}"
         elif time.monotonic() > deadline:
             return f"the server at {live.name} does not come to an end saving it ({command})"
         time.sleep(0.02)

@@ -99,9 +99,15 @@ def check_keys(actual: Mapping[int, Counts], expected: Mapping[int, contents.Key
 
 def say_what_it_does(ctx: Context, live: ServerInfo) -> list[str]:
     """What the server will do for a dump that an operator would wonder about. Returns warnings."""
+    warnings = []
+    if live.mode == "cluster":
+        warnings.append(
+            "the server is one of a cluster: only the keys of its own slots are in the dump, which is restored as a "
+            "copy alone"
+        )
     if live.settings.get("repl-diskless-sync") != "yes":
-        return ["the server wrote the dump into its own folder first (its repl-diskless-sync is no)"]
+        return [*warnings, "the server wrote the dump into its own folder first (its repl-diskless-sync is no)"]
     delay = int(live.settings.get("repl-diskless-sync-delay") or 0)
     if delay:
         ctx.progress.log(f"the server starts to send after {delay} s (its repl-diskless-sync-delay)")
-    return []
+    return warnings

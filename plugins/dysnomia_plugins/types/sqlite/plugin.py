@@ -14,6 +14,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -153,8 +154,9 @@ class SqliteDatabase(StatePlugin):
             copy_pages(source, site_of(copied), deadline, ctx.cancel, ctx.progress)
             with draft.artefact(ARTEFACT) as sink:
                 _store(copied, sink, ctx)
-                with Reader(copied, ctx.cancel) as reader:
+                with _of(source.path, copied), Reader(copied, ctx.cancel) as reader:
                     scan(reader, sink, ctx.cancel)
+                    _refuse_damaged(source.path, reader.damage())
         finally:
             remove(copied)
         return Dumped(
@@ -387,6 +389,26 @@ def _require(path: Path) -> Site:
     if site.identity is None:
         raise PluginError(f"there is no database {show(path)}", "activate the component, or restore a generation of it")
     return site
+
+
+@contextmanager
+def _of(source: Path, copied: Path) -> Iterator[None]:
+    """What is wrong with a copy of a database is said of the database. Raises NotADatabase."""
+    try:
+        yield
+    except NotADatabase as error:
+        raise NotADatabase(error.message.replace(show(copied), show(source)), error.hint) from None
+
+
+def _refuse_damaged(path: Path, damage: str) -> None:
+    """Rows are found without indexes: where only those are damaged all can be read, and no restore would load it.
+
+    Raises NotADatabase."""
+    if damage:
+        raise NotADatabase(
+            f"{show(path)} is damaged ({' '.join(damage.split())[:200]})",
+            "restore a good generation, or have sqlite3's .recover make a sound database of what can be read",
+        )
 
 
 def _lock_timeout(component: Component) -> float:

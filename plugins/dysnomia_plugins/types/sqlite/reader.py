@@ -43,6 +43,15 @@ _SHADOWS = {
     "geopoly": ("node", "rowid", "parent"),
 }
 """What SQLite's own modules keep in ordinary tables, by suffix. A fixed list: ids may not depend on what is loaded."""
+_MOST_LINES = 1_000_000
+_SHOWN = 5
+_OF_PAGES = "*** in database "
+_VALUE = re.compile(r"(NULL|TEXT|NUMERIC|non-\w+) value in |CHECK constraint failed in ")
+"""What the quick check says of values against their declaration, after all that it says of pages. No damage: SQLite
+keeps such values, as those from before the declaration was changed. And 3.40 says ``NULL value`` of a sound table
+without rowid whose key has another order than its columns."""
+_NEVER_USED = re.compile(r"Page \d+(:| is) never used")
+"""Of a page that is lost, and nothing else with it."""
 _NAME = r"""(?:"(?:[^"]|"")*"|\[[^\]]*\]|`(?:[^`]|``)*`|'(?:[^']|'')*'|[^\s(."\[`']+)"""
 _MODULE = re.compile(rf"\s*CREATE\s+VIRTUAL\s+TABLE\s+{_NAME}\s+USING\s+[\"\[`']?(\w+)", re.IGNORECASE)
 
@@ -266,17 +275,21 @@ class Reader:
 
     def damage(self) -> str:
         """What SQLite's own quick check finds, or ``""``. What it cannot check for want of a module is no damage."""
+        damage: list[str] = []
         try:
-            lines = [text_of(row[0]) for row in self._db.execute("PRAGMA quick_check(5)")]
+            for row in self._db.execute(f"PRAGMA quick_check({_MOST_LINES})"):
+                damage += _damage_in(text_of(row[0]))
+                if len(damage) >= _SHOWN:
+                    break
         except sqlite3.OperationalError as error:
             if self._cancel is not None:
                 self._cancel.check()
-            if "no such" in str(error) or "unknown" in str(error):
+            if not damage and ("no such" in str(error) or "unknown" in str(error)):
                 return ""
-            return str(error)
+            damage.append(str(error))
         except sqlite3.DatabaseError as error:
-            return str(error)
-        return "" if lines == ["ok"] else "; ".join(lines)
+            damage.append(str(error))
+        return "; ".join(damage[:_SHOWN])
 
     def _select(self, table: Table, where: str = "", *, indexed: bool = False) -> str:
         names = [*([table.rowid] if table.rowid else []), *map(quoted, table.columns)]
@@ -358,6 +371,15 @@ def _bytes(text: str) -> bytearray:
 def _narrowed(row: Sequence[Value]) -> list[Value]:
     """The row of a UTF-16 database: each cell came as a pair, the second one the bytes of a text."""
     return [bytearray(raw) if isinstance(raw, bytes) else value for value, raw in zip(row[::2], row[1::2], strict=True)]
+
+
+def _damage_in(text: str) -> list[str]:
+    """What is damage in one row of the quick check; what it says of pages is several lines."""
+    if text == "ok" or _VALUE.match(text):
+        return []
+    if not text.startswith(_OF_PAGES):
+        return [] if _NEVER_USED.match(text) else [text]
+    return [line for line in text.splitlines()[1:] if not _NEVER_USED.match(line)]
 
 
 def _by_bytes(left: str, right: str) -> int:

@@ -304,6 +304,11 @@ def explained(path: str) -> Iterator[None]:
             raise ServerDown(f"{path} cannot be used", _last(stderr)) from error
         if "E000028" in stderr or "No space left" in stderr:
             raise PluginError(f"no space left where {path} is", "free some space; nothing was replaced") from error
+        if "sqlite[" in stderr:
+            raise PluginError(
+                f"{path}/db/rep-cache.db is damaged: without it Subversion cannot hold up commits",
+                "it is a cache, and holds nothing else: remove that file (Subversion makes it anew), then try again",
+            ) from error
         raise
 
 
