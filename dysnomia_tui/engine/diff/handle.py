@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from dysnomia_tui.engine.diff.process import END_WAIT, end, start
 from dysnomia_tui.engine.diff.protocol import row_change, send
 from dysnomia_tui.engine.diff.sections import as_change, as_pair, order_of
 from dysnomia_tui.engine.diff.sides import SideSpec
-from dysnomia_tui.engine.diff.spill import Records, private_folder
+from dysnomia_tui.engine.diff.spill import PrivateFolder, Records
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.records import RowChange, SectionChange
 
@@ -39,9 +38,9 @@ class Diff:
 
     def __init__(self, old: SideSpec, new: SideSpec, *, spill: Path | None = None) -> None:
         self.old_title, self.new_title = old.title, new.title
-        self._folder = private_folder(spill)
+        self._folder = PrivateFolder(spill)
         self._lock = threading.Condition()
-        self._kept = Records(self._folder)
+        self._kept = Records(self._folder.path)
         self._sections = 0
         self._counts: dict[int, Counts] = {}
         self._notes: dict[int, str] = {}
@@ -55,7 +54,7 @@ class Diff:
         self._process = start("dysnomia_tui.engine.diff.child", stderr=subprocess.PIPE)
         self._listener = threading.Thread(target=self._listen, name="diff", daemon=True)
         self._listener.start()
-        self._send({"old": asdict(old), "new": asdict(new), "folder": str(self._folder)})
+        self._send({"old": asdict(old), "new": asdict(new), "folder": str(self._folder.path)})
 
     @property
     def ready(self) -> bool:
@@ -122,7 +121,7 @@ class Diff:
         end(self._process, self._listener)
         with self._lock:
             self._kept.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
     def __enter__(self) -> Diff:
         return self

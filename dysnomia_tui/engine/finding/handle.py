@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.diff.process import end, start
 from dysnomia_tui.engine.diff.protocol import row_change, send
-from dysnomia_tui.engine.diff.spill import private_folder
+from dysnomia_tui.engine.diff.spill import PrivateFolder
 from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
 from dysnomia_tui.engine.finding.kept import KeptLines
@@ -40,9 +39,9 @@ class Search(Generic[T]):
 
     def __init__(self, spec: Mapping[str, Any], parse: Callable[[Sequence[Any]], T]) -> None:
         self._parse = parse
-        self._folder = private_folder()
+        self._folder = PrivateFolder()
         self._lock = threading.Condition()
-        self._found = KeptLines(self._folder)
+        self._found = KeptLines(self._folder.path)
         self._notes: list[str] = []
         self._progress: tuple[int, int | None] = (0, None)
         self._ready = False
@@ -53,7 +52,7 @@ class Search(Generic[T]):
         self._listener.start()
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            send(self._process.stdin, {**spec, "folder": str(self._folder)})
+            send(self._process.stdin, {**spec, "folder": str(self._folder.path)})
 
     @property
     def ready(self) -> bool:
@@ -133,7 +132,7 @@ class Search(Generic[T]):
         end(self._process, self._listener)
         with self._lock:
             self._found.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
     def __enter__(self) -> Search[T]:
         return self

@@ -170,7 +170,7 @@ def test_a_section_that_is_not_there_is_named(ledger: Ledger) -> None:
 
 def test_a_search_that_is_closed_leaves_neither_process_nor_files(ledger: Ledger) -> None:
     search = Engine(ledger.settings).history(SHOP, HistoryAsked("2"))
-    folder = search._folder
+    folder = search._folder.path
     assert folder.is_dir()
     search.close()
     wait_until(lambda: search._process.poll() is not None)
