@@ -91,6 +91,12 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
+def not_kept(error: OSError, folder: Path) -> str:
+    """What a person reads where something could not be written into a private folder."""
+    hint = "free some space there, or let TMPDIR name a folder on another disk"
+    return f"{folder.parent} takes no temporary files ({error.strerror or error}): {hint}"
+
+
 def temporary(folder: Path, buffering: int = -1) -> IO[bytes]:
     """A file that has no name any more: it goes when it is closed, however that comes about."""
     return tempfile.TemporaryFile(dir=folder, buffering=buffering)
@@ -129,7 +135,8 @@ class Records:
         self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # a disk that is full: what was not written yet goes, too
+            self._file.close()
 
 
 def sorted_records(

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from dysnomia_base.exit_codes import of_os_error
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.diff.process import end, start
 from dysnomia_tui.engine.diff.protocol import row_change, send
-from dysnomia_tui.engine.diff.spill import PrivateFolder
+from dysnomia_tui.engine.diff.spill import PrivateFolder, not_kept
 from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
 from dysnomia_tui.engine.finding.kept import KeptLines
@@ -143,12 +144,18 @@ class Search(Generic[T]):
     def _listen(self) -> None:
         process = self._process
         assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                message = json.loads(line)
-                with self._lock:
-                    self._heard(message)
-                    self._lock.notify_all()
+        try:
+            with process.stdout:
+                for line in process.stdout:
+                    message = json.loads(line)
+                    with self._lock:
+                        self._heard(message)
+                        self._lock.notify_all()
+        except OSError as error:  # what it finds cannot be kept: nobody hears it any more, and it ends
+            with self._lock:
+                self._error = SearchFailed(not_kept(error, self._folder.path))
+                self._error.exit = Exit(of_os_error(error))
+                self._lock.notify_all()
         status = process.wait()
         with self._lock:
             if not self._over:
