@@ -117,7 +117,7 @@ def run(path: Path, lock: int, tell: int) -> None:
     folder = JobFolder(path)
     me = ProcessIdentity.of(os.getpid())
     assert me is not None
-    folder.record().step("worker", pid=me.pid, start=me.start, boot=me.boot)
+    folder.record().step("worker", pid=me.pid, start=me.start, boot=me.boot, space=me.space)
     os.write(tell, b"1")
     os.close(tell)
     from dysnomia_tui.engine.errors import Unreadable

@@ -43,9 +43,8 @@ class OpenedStore:
         disk: Disk | None = None,
         cutting: Cutting | None = None,
     ) -> None:
-        path = Path(os.path.abspath(root))  # noqa: PTH100 (links above it stay as they are)
-        # A state directory that is a link (to a larger disk): nothing below is ever opened through a link.
-        self.root = path.resolve() if path.is_symlink() else path
+        # It, or a folder above it, may be a link (to a larger disk): nothing is ever opened through a link by a type.
+        self.root = Path(os.path.realpath(root))
         layout = Layout(self.root)
         self._workspace = Workspace(layout, disk or Disk(_access(group)), clock or utc_now)
         self._layout = layout

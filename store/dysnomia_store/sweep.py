@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +27,13 @@ _OF_PROCESS = re.compile(r"pid(\d+)")
 def sweep(store: Store, workspace: Workspace, alive: Callable[[str], bool]) -> Iterator[str]:
     """Put right what can be, and say each thing that was. What a writer holds is left alone. Raises StoreError."""
     with in_words("sweeping the store"):
-        for entry in list(entries(workspace.layout.top("staging"))):
-            job = entry.name.rpartition(".")[0]
-            if not _lives(job, alive):
-                workspace.disk.remove_tree(Path(entry.path))
-                if not _OF_PROCESS.fullmatch(job):
-                    yield f"deleted what job {job} left in staging"
+        staged = [Path(entry.path) for entry in entries(workspace.layout.top("staging"))]
+        _sweep_processes(workspace, [path for path in staged if _process(path)])
+        for path in staged:
+            job = path.name.rpartition(".")[0]
+            if not _process(path) and not alive(job):
+                workspace.disk.remove_tree(path)
+                yield f"deleted what job {job} left in staging"
         for entry in list(entries(workspace.layout.top("trash"))):
             if not (Path(entry.path) / "collection.json").exists() and _empty(Path(entry.path)):
                 workspace.disk.remove_tree(Path(entry.path))
@@ -53,12 +54,25 @@ def sweep(store: Store, workspace: Workspace, alive: Callable[[str], bool]) -> I
             continue
 
 
-def _lives(job: str, alive: Callable[[str], bool]) -> bool:
-    own = _OF_PROCESS.fullmatch(job)
-    if own is None:
-        return alive(job)
+def _process(path: Path) -> int:
+    """The number of the process that made something in staging without a job; 0 where it was one of a job."""
+    own = _OF_PROCESS.fullmatch(path.name.rpartition(".")[0])
+    return int(own[1]) if own else 0
+
+
+def _sweep_processes(workspace: Workspace, paths: Sequence[Path]) -> None:
+    """Remove what processes without a job left there, unless one is at it: another time, then."""
+    if not paths:
+        return
+    with workspace.sweeping() as alone:
+        for path in paths:
+            if alone and not _lives(_process(path)):
+                workspace.disk.remove_tree(path)
+
+
+def _lives(process: int) -> bool:
     try:
-        os.kill(int(own[1]), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
     except OSError:

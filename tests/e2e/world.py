@@ -76,10 +76,10 @@ class World:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def start(self, *argv: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a command and do not wait for it."""
+    def start(self, *argv: str, through: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
+        """Start a command and do not wait for it. ``through``: the words of a program that becomes it."""
         return subprocess.Popen(
-            [str(self.bin / argv[0]), *argv[1:]],
+            [*through, str(self.bin / argv[0]), *argv[1:]],
             env=self.environment,
             cwd=self.root,
             stdin=subprocess.DEVNULL,

@@ -71,10 +71,11 @@ def passable(path: Path) -> None:
 
 
 @contextmanager
-def other_user() -> Iterator[OtherUser]:
-    """A user of a name that nobody had."""
+def other_user(home: Path | None = None) -> Iterator[OtherUser]:
+    """A user of a name that nobody had. ``home``: the folder that is the home of this user's, by the list of users."""
     name = f"dt{secrets.token_hex(4)}"
-    subprocess.run(["useradd", "-M", "-U", "-s", "/bin/sh", name], check=True, capture_output=True)
+    where = ("-d", str(home)) if home else ()
+    subprocess.run(["useradd", "-M", "-U", "-s", "/bin/sh", *where, name], check=True, capture_output=True)
     try:
         entry = pwd.getpwnam(name)
         yield OtherUser(name, entry.pw_uid, entry.pw_gid)

@@ -87,7 +87,9 @@ def _wait(diff: Diff) -> None:
             break
         time.sleep(_POLL)
     if diff.error:
-        raise EngineError(diff.error)
+        failed = EngineError(diff.error)
+        failed.exit = Exit(diff.exit)
+        raise failed
 
 
 def print_changes(diff: Diff, *, rows: bool) -> None:

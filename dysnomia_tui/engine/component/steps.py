@@ -67,6 +67,7 @@ class Worker(TypedDict):
     pid: Count
     start: Count
     boot: str
+    space: NotRequired[str]
 
 
 class _At(TypedDict):

@@ -32,6 +32,7 @@ from dysnomia_tui.engine.diff.second_process import Helper
 from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
 from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
 from dysnomia_tui.engine.memory import keep_memory
+from dysnomia_tui.engine.translate import exit_of
 
 PROBLEMS = (StoreError, PluginError, OSError)
 PAUSE = 0.1
@@ -285,6 +286,6 @@ def main() -> int:
             requests.listen()
             work.run()
     except PROBLEMS as error:
-        send(out, {"failed": _in_words(error)})
+        send(out, {"failed": _in_words(error), "exit": int(exit_of(error))})
         return 1
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, overload
 
+from dysnomia_base.exit_codes import FAILED, of_os_error
 from dysnomia_tui.engine.diff.process import END_WAIT, end, start
 from dysnomia_tui.engine.diff.protocol import row_change, send
 from dysnomia_tui.engine.diff.sections import as_change, as_pair, order_of
 from dysnomia_tui.engine.diff.sides import SideSpec
-from dysnomia_tui.engine.diff.spill import Records, private_folder
+from dysnomia_tui.engine.diff.spill import PrivateFolder, Records, not_kept
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.records import RowChange, SectionChange
 
@@ -39,9 +39,9 @@ class Diff:
 
     def __init__(self, old: SideSpec, new: SideSpec, *, spill: Path | None = None) -> None:
         self.old_title, self.new_title = old.title, new.title
-        self._folder = private_folder(spill)
+        self._folder = PrivateFolder(spill)
         self._lock = threading.Condition()
-        self._kept = Records(self._folder)
+        self._kept = Records(self._folder.path)
         self._sections = 0
         self._counts: dict[int, Counts] = {}
         self._notes: dict[int, str] = {}
@@ -51,11 +51,12 @@ class Diff:
         self._ready = False
         self._closed = False
         self._error = ""
+        self._exit = FAILED
         # Rows are told apart by their hashes: their key is one that nobody knows (no PYTHONHASHSEED reaches it).
         self._process = start("dysnomia_tui.engine.diff.child", stderr=subprocess.PIPE)
         self._listener = threading.Thread(target=self._listen, name="diff", daemon=True)
         self._listener.start()
-        self._send({"old": asdict(old), "new": asdict(new), "folder": str(self._folder)})
+        self._send({"old": asdict(old), "new": asdict(new), "folder": str(self._folder.path)})
 
     @property
     def ready(self) -> bool:
@@ -68,6 +69,12 @@ class Diff:
         """Why it failed, or ``""``. A section that alone could not be compared says so in its ``note``."""
         with self._lock:
             return self._error
+
+    @property
+    def exit(self) -> int:
+        """The exit code that says what kind of error it is."""
+        with self._lock:
+            return self._exit
 
     def progress(self) -> tuple[int, int | None]:
         """Rows read, and how many there are to read (an estimate; None until it is known)."""
@@ -122,7 +129,7 @@ class Diff:
         end(self._process, self._listener)
         with self._lock:
             self._kept.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
     def __enter__(self) -> Diff:
         return self
@@ -139,12 +146,17 @@ class Diff:
         stderr: list[bytes] = []
         errors = threading.Thread(target=_last_of, args=(process.stderr, stderr), daemon=True)
         errors.start()
-        with process.stdout:
-            for line in process.stdout:
-                message = json.loads(line)
-                with self._lock:
-                    self._heard(message)
-                    self._lock.notify_all()
+        try:
+            with process.stdout:
+                for line in process.stdout:
+                    message = json.loads(line)
+                    with self._lock:
+                        self._heard(message)
+                        self._lock.notify_all()
+        except OSError as error:  # what it says cannot be kept: nobody hears it any more, and it ends
+            with self._lock:
+                self._error, self._exit = not_kept(error, self._folder.path), of_os_error(error)
+                self._lock.notify_all()
         status = process.wait()
         errors.join(END_WAIT)
         with self._lock:
@@ -177,7 +189,7 @@ class Diff:
         elif "rows" in message:
             self._answers[message["rows"]] = message
         elif "failed" in message:
-            self._error = message["failed"]
+            self._error, self._exit = message["failed"], message["exit"]
         elif "ready" in message:
             self._ready = True
 

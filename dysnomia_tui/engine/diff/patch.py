@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from dysnomia_store import Pair, changed_sections
 from dysnomia_tui.engine.diff.compare import Compared, Comparer, Opened
 from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
 from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
-from dysnomia_tui.engine.diff.spill import private_folder
+from dysnomia_tui.engine.diff.spill import PrivateFolder
 
 PAGE = 1000
 
@@ -26,9 +25,8 @@ def patch_lines(old: SideSpec, new: SideSpec) -> Iterator[str]:
     Raises Unsupported, before anything was given, where no SQL can say it; StoreError, PluginError, OSError."""
     if new.remark:
         raise Unsupported(f"there is no patch between these: {new.remark}")
-    folder = private_folder()
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder = stack.enter_context(PrivateFolder())
         sides = []
         for name, side in (("old", old), ("new", new)):
             scratch = folder / name

@@ -6,6 +6,8 @@ are marshalled tuples of our own: nothing from outside is ever unmarshalled.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import heapq
 import marshal
 import os
@@ -16,11 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
-from dysnomia_tui.engine.errors import EngineError
-
 PREFIX = "dysnomia-diff."
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 RUN_BYTES = 16 << 20
 """What a sort holds in memory, counted in bytes of the rows themselves."""
 _SPARSE = 64
@@ -33,36 +32,69 @@ def spill_root() -> Path:
     return Path(named) if named else Path("/var/tmp" if os.access("/var/tmp", os.W_OK) else tempfile.gettempdir())
 
 
-def private_folder(root: Path | None = None) -> Path:
-    """A new folder of mode 0700, named after this process so that a later one can tell whether it is still used.
+class PrivateFolder:
+    """A new folder of mode 0700, locked until it is closed, which removes it, or its process has ended.
 
-    Raises EngineError where no process can be told from another, OSError."""
-    root = root or spill_root()
-    started = _started(os.getpid())
-    if started < 0:  # and then the folder of a process that runs could be taken for that of a dead one
-        raise EngineError("nothing can be compared here: /proc is not mounted", "mount -t proc proc /proc")
-    sweep(root)
-    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}.{started}.", dir=root))
+    The lock tells others that it is in use. The number of a process would not: below a ``/var/tmp`` that is shared with
+    a container it is that of another process, or of none, and the time when a process began moves with the clock."""
+
+    path: Path
+
+    def __init__(self, root: Path | None = None) -> None:
+        """Raises OSError."""
+        root = root or spill_root()
+        sweep(root)
+        while True:
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+            self._descriptor = os.open(self.path, _FOLDER)
+            with contextlib.suppress(OSError):  # a file system without locks: then nothing is swept there either
+                fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            if _is_at(self._descriptor, self.path):
+                return
+            os.close(self._descriptor)  # another process's sweep came between the calls
+
+    def close(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def sweep(root: Path) -> None:
     """Remove folders of our own that a killed process left."""
     for folder in root.glob(PREFIX + "*"):
-        try:
-            pid, started = folder.name.removeprefix(PREFIX).split(".")[:2]
-            ours = folder.lstat().st_uid == os.geteuid()
-            ended = not psutil.pid_exists(int(pid)) or _started(int(pid)) != int(started)
-        except (ValueError, OSError):
-            continue
-        if ours and ended:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _remove_unheld(folder)
 
 
-def _started(pid: int) -> int:
+def _remove_unheld(folder: Path) -> None:
+    """Raises OSError: BlockingIOError where a process holds it."""
+    descriptor = os.open(folder, _FOLDER)
     try:
-        return int(psutil.Process(pid).create_time() * 1000)
-    except psutil.Error:
-        return -1
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def not_kept(error: OSError, folder: Path) -> str:
+    """What a person reads where something could not be written into a private folder."""
+    hint = "free some space there, or let TMPDIR name a folder on another disk"
+    return f"{folder.parent} takes no temporary files ({error.strerror or error}): {hint}"
 
 
 def temporary(folder: Path, buffering: int = -1) -> IO[bytes]:
@@ -103,7 +135,8 @@ class Records:
         self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # a disk that is full: what was not written yet goes, too
+            self._file.close()
 
 
 def sorted_records(

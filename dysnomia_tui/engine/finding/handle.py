@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from dysnomia_base.exit_codes import of_os_error
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.diff.process import end, start
 from dysnomia_tui.engine.diff.protocol import row_change, send
-from dysnomia_tui.engine.diff.spill import private_folder
+from dysnomia_tui.engine.diff.spill import PrivateFolder, not_kept
 from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
 from dysnomia_tui.engine.finding.kept import KeptLines
@@ -40,9 +40,9 @@ class Search(Generic[T]):
 
     def __init__(self, spec: Mapping[str, Any], parse: Callable[[Sequence[Any]], T]) -> None:
         self._parse = parse
-        self._folder = private_folder()
+        self._folder = PrivateFolder()
         self._lock = threading.Condition()
-        self._found = KeptLines(self._folder)
+        self._found = KeptLines(self._folder.path)
         self._notes: list[str] = []
         self._progress: tuple[int, int | None] = (0, None)
         self._ready = False
@@ -53,7 +53,7 @@ class Search(Generic[T]):
         self._listener.start()
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            send(self._process.stdin, {**spec, "folder": str(self._folder)})
+            send(self._process.stdin, {**spec, "folder": str(self._folder.path)})
 
     @property
     def ready(self) -> bool:
@@ -133,7 +133,7 @@ class Search(Generic[T]):
         end(self._process, self._listener)
         with self._lock:
             self._found.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
     def __enter__(self) -> Search[T]:
         return self
@@ -144,12 +144,18 @@ class Search(Generic[T]):
     def _listen(self) -> None:
         process = self._process
         assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                message = json.loads(line)
-                with self._lock:
-                    self._heard(message)
-                    self._lock.notify_all()
+        try:
+            with process.stdout:
+                for line in process.stdout:
+                    message = json.loads(line)
+                    with self._lock:
+                        self._heard(message)
+                        self._lock.notify_all()
+        except OSError as error:  # what it finds cannot be kept: nobody hears it any more, and it ends
+            with self._lock:
+                self._error = SearchFailed(not_kept(error, self._folder.path))
+                self._error.exit = Exit(of_os_error(error))
+                self._lock.notify_all()
         status = process.wait()
         with self._lock:
             if not self._over:

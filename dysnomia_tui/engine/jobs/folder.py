@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 RECORD_BYTES = 32 * 1024
 OLD = ".old-"
 """Begins the name of a job's folder that is being removed."""
+NEW = ".new-"
+"""The same of one that is being made."""
+_MOMENT = 60.0
+"""Seconds: far longer than it takes from the folder of a new job to its lock."""
 T = TypeVar("T")
 
 
@@ -113,7 +118,9 @@ class JobFolder:
     def worker(self) -> ProcessIdentity | None:
         """The worker's process, once it has said who it is."""
         record = self.record().last("worker")
-        return ProcessIdentity(record["pid"], record["start"], record["boot"]) if record else None
+        if not record:
+            return None
+        return ProcessIdentity(record["pid"], record["start"], record["boot"], record.get("space", ""))
 
     @property
     def cancel_asked(self) -> bool:
@@ -142,16 +149,16 @@ def create_job(jobs: Path, plan: Plan, request: JobRequest, group: str = "") -> 
     is either held by somebody or interrupted. Raises OSError with nothing left behind.
     """
     _sweep(jobs)
-    staged = jobs / f".new-{os.getpid()}-{os.urandom(4).hex()}"
+    staged = jobs / f"{NEW}{os.getpid()}-{os.urandom(4).hex()}"
     staged.mkdir(mode=0o700)
     try:
-        _write(staged / "plan.json", json.dumps(plan.to_json()).encode())
-        _write(staged / "request.json", json.dumps(request.to_json()).encode())
-        _write(staged / "events.jsonl", b"")
-        FileJournal.create(staged / "record", RECORD_BYTES).close()
         lock = os.open(staged / "lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            _write(staged / "plan.json", json.dumps(plan.to_json()).encode())
+            _write(staged / "request.json", json.dumps(request.to_json()).encode())
+            _write(staged / "events.jsonl", b"")
+            FileJournal.create(staged / "record", RECORD_BYTES).close()
             if group:
                 share(staged, group)
             folder = _publish(jobs, staged)
@@ -180,12 +187,30 @@ def is_number(name: str) -> bool:
 def _sweep(jobs: Path) -> None:
     """Remove what a submitter left that was killed before its job could be seen, and what was left of an old job."""
     for name in os.listdir(jobs):
-        if name.startswith(OLD):
+        if name.startswith(OLD) or (name.startswith(NEW) and _left(jobs / name)):
             _remove(jobs / name)
-        elif name.startswith(".new-"):
-            pid = name.split("-")[1]
-            if pid.isdecimal() and ProcessIdentity.of(int(pid)) is None:
-                _remove(jobs / name)
+
+
+def _left(staged: Path) -> bool:
+    """Whether nobody is making this job any more. A number of a process does not tell: where a store is shared with a
+    container, or with another machine, it is that of another process, or of none. The lock does; it is there a moment
+    after the folder."""
+    try:
+        if time.time() - staged.stat().st_mtime < _MOMENT:
+            return False
+        lock = os.open(staged / "lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(lock)
 
 
 def _remove(folder: Path) -> None:

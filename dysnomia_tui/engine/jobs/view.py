@@ -150,7 +150,7 @@ def _state(reading: JobReading) -> JobState:
     if result is not None:
         return JobState(result["state"])
     worker = reading.folder.worker
-    if reading.held and (worker is None or worker.alive):
+    if reading.held and (worker is None or worker.alive or worker.elsewhere):
         if reading.folder.cancel_asked:
             return JobState.CANCELLING
         return JobState.QUEUED if reading.record.last("started") is None else JobState.RUNNING

@@ -22,6 +22,8 @@ class ProcessIdentity:
     pid: int
     start: int
     boot: str
+    space: str = ""
+    """Of process numbers (a PID namespace): a container has its own, in which the same number is another process."""
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
@@ -33,16 +35,28 @@ class ProcessIdentity:
         fields = text.rpartition(b")")[2].split()
         if fields[0] in (b"Z", b"X"):
             return None
-        return cls(pid, int(fields[19]), _boot())
+        return cls(pid, int(fields[19]), _boot(), _space())
 
     @property
     def alive(self) -> bool:
         return ProcessIdentity.of(self.pid) == self
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it was on another machine or in another container: whether it is alive cannot be seen from here."""
+        return self.boot != _boot() or (bool(self.space) and self.space != _space())
+
 
 def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _space() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from dysnomia_store.errors import Corrupt, StoreError, UnknownFormat
 from dysnomia_store.records import codec as records
 
 T = TypeVar("T")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 RESERVE = 8 << 20
 """Size of the reserve file, which is deleted when the disk is full."""
 _FREE_ENOUGH = 8 * RESERVE
@@ -116,14 +118,38 @@ class Workspace:
     @contextmanager
     def staging(self, job: str) -> Iterator[Path]:
         """The same as a context manager: deleted at the end of the block."""
-        path = self.stage(job)
-        try:
-            yield path
-        finally:
+        with nullcontext() if job else self._unswept():
+            path = self.stage(job)
             try:
-                self.disk.remove_tree(path)
-            except OSError:
-                pass  # the next sweep takes it
+                yield path
+            finally:
+                try:
+                    self.disk.remove_tree(path)
+                except OSError:
+                    pass  # the next sweep takes it
+
+    @contextmanager
+    def _unswept(self) -> Iterator[None]:
+        """For as long as it lasts, no sweep takes what is in staging without a job. The number of its process does not
+        tell whether that one lives: in a container that shares the store it is another's, or nobody's."""
+        descriptor = os.open(self.folder(self.layout.top("staging")), _FOLDER)
+        try:
+            with suppress(OSError):  # a file system without such locks
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def sweeping(self) -> Iterator[bool]:
+        """Whether no process, wherever it runs, has anything in staging without a job: none does while it lasts, then.
+
+        Raises FileNotFoundError where there is no staging."""
+        descriptor = os.open(self.layout.top("staging"), _FOLDER)
+        try:
+            yield _alone(descriptor)
+        finally:
+            os.close(descriptor)
 
     def publish(self, path: Path, data: bytes) -> None:
         """Make a whole file appear under its name, durable with its folder. Raises FileExistsError."""
@@ -136,12 +162,13 @@ class Workspace:
     def _appear(self, path: Path, data: bytes, move: Callable[[Path, Path], None]) -> None:
         self.folder(path.parent)
         temporary = self.folder(self.layout.top("staging")) / f"pid{os.getpid()}.{os.urandom(6).hex()}"
-        try:
-            self.disk.write_new(temporary, data)
-            move(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        with self._unswept():
+            try:
+                self.disk.write_new(temporary, data)
+                move(temporary, path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
         self.disk.fsync_path(path.parent)
 
     def append(self, path: Path, line: bytes) -> None:
@@ -161,10 +188,10 @@ class Workspace:
         try:
             if path.exists() or free_bytes(self.layout.root) < _FREE_ENOUGH:
                 return
-            temporary = self.stage("") / "reserve"
-            self.disk.preallocate(temporary, RESERVE)
-            self.disk.rename(temporary, path)
-            self.disk.rmdir(temporary.parent)
+            with self.staging("") as base:
+                temporary = base / "reserve"
+                self.disk.preallocate(temporary, RESERVE)
+                self.disk.rename(temporary, path)
         except (OSError, StoreError):
             pass  # there will be another time
 
@@ -191,3 +218,13 @@ def free_bytes(path: Path) -> int:
     """Free bytes on the file system of a path, or of its nearest folder above that is there. Raises OSError."""
     at = os.statvfs(next((folder for folder in (path, *path.parents) if folder.is_dir()), path))
     return at.f_bavail * at.f_frsize
+
+
+def _alone(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without such locks: the numbers of the processes are all that there is
+        return True
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ import pytest
 
 from tests.e2e.world import World
 from tests.plugins.containers.kinds import ALL, MARIADB, PASSWORD, POSTGRES, TABLE, Kind
-from tests.plugins.servers.contained import PROGRAMS, machine_image, mariadb_image, postgres_image
+from tests.plugins.servers.common import missing
+from tests.plugins.servers.contained import MACHINE, PROGRAMS, machine_image, mariadb_image, postgres_image
 from tests.plugins.servers.mariadb import mariadb_program
 from tests.plugins.servers.podman import PodmanServer
 from tests.plugins.servers.postgresql import postgresql_bin
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.worlds]
 FIND = """import json, sys
@@ -56,7 +59,10 @@ def _empty(podman: PodmanServer) -> Iterator[None]:
 
 def found(podman: PodmanServer, kind: Kind) -> list[list[object]]:
     """What discovery proposes, where these containers are."""
-    module = "postgresql" if kind is POSTGRES else "mysql"
+    return found_of(podman, "postgresql" if kind is POSTGRES else "mysql")
+
+
+def found_of(podman: PodmanServer, module: str) -> list[list[object]]:
     argv = [*podman.through, sys.executable, "-c", FIND.format(module=module)]
     done = subprocess.run(argv, check=True, capture_output=True, cwd="/")
     proposed: list[list[object]] = json.loads(done.stdout)
@@ -134,3 +140,58 @@ def test_a_server_in_a_pod_is_reached_by_the_address_of_its_pod(podman: PodmanSe
     done = subprocess.run(argv, check=True, capture_output=True, cwd="/", text=True)
     assert done.stdout.startswith("10.88.")
     podman.docker("pod", "rm", "--force", "shop")
+
+
+@pytest.mark.parametrize("pod", [False, True], ids=["alone", "in a pod"])
+def test_redis_there_and_back_by_the_address_of_its_container(podman: PodmanServer, tmp_path: Path, pod: bool) -> None:
+    """Its password is in the container's command alone."""
+    if shutil.which("redis-server") is None:
+        missing("redis-server", "run .ci/packages")
+    where = ("--network", "bridge")
+    if pod:
+        podman.docker("pod", "create", "--name", "shop", "--infra-image", podman.busybox())
+        where = ("--pod", "shop")
+    server = ("redis-server", "--bind", "0.0.0.0", "--protected-mode", "no", "--dir", "/tmp", "--requirepass", PASSWORD)
+    podman.docker("run", "--detach", "--name", "shop-cache", *where, *PROGRAMS, MACHINE, *server)
+
+    def cli(*words: str) -> str:
+        argv = ("exec", "--env", f"REDISCLI_AUTH={PASSWORD}", "shop-cache", "redis-cli", "--no-auth-warning", *words)
+        return podman.docker(*argv)
+
+    def answers() -> bool:
+        try:
+            return cli("ping") == "PONG"
+        except AssertionError:
+            return False
+
+    wait_until(answers)
+    cli("mset", "lamp", "1", "sofa", "2")
+    ((container, name, properties, detail, readable),) = found_of(podman, "redis")
+    assert (container, name, readable) == ("podman-shop-cache", "data", True)
+    assert properties == {"type": "redis-database", "podmanContainer": "shop-cache"}
+    assert "2 keys, in Podman container shop-cache" in str(detail)
+
+    world = World(tmp_path)
+    world.container("cache", type="redis-database", podmanContainer="shop-cache", redisCopiesDir=f"{tmp_path}/copies")
+    world.component("cache/data", "README", "all of it")
+
+    def run(*words: str) -> str:
+        return world.run(*words, through=podman.through).out
+
+    one = ("-C", "cache", "-c", "data")
+    run("dysnomia", "-o", "activate", *one)
+    run("dysnomia", "-o", "snapshot", *one)
+    cli("del", "sofa")
+    cli("set", "chair", "3")
+    assert "+1 -1" in run("dysnomia-snapshots", "--diff", "1", "live", *one)
+    run("dysnomia", "-o", "verify", *one)
+    run("dysnomia", "-o", "restore", *one, "--generation", "1")
+    assert cli("mget", "lamp", "sofa", "chair").split() == ["1", "2"]
+    assert "role:master" in cli("info", "replication")
+    jobs = json.loads(run("dysnomia-tui", "jobs", "--json"))
+    run("dysnomia-tui", "undo", str(max(int(job["id"]) for job in jobs)))
+    assert cli("mget", "lamp", "sofa", "chair").split() == ["1", "3"]
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert PASSWORD.encode() not in kept, "the secret is nowhere but in the container"
+    if pod:
+        podman.docker("pod", "rm", "--force", "shop")

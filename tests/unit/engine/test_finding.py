@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.finding.asked import Wanted
 from dysnomia_tui.engine.finding.find import found_rows
 from dysnomia_tui.engine.finding.history import Follower
+from dysnomia_tui.engine.finding.kept import KeptLines
 from dysnomia_tui.engine.records import Change, FoundRow, HistoryLine
 from tests.unit.engine.ledger import BEGAN, PAPERS, SHOP, Ledger, make_ledger
 from tests.waiting import wait_until
@@ -170,9 +173,22 @@ def test_a_section_that_is_not_there_is_named(ledger: Ledger) -> None:
 
 def test_a_search_that_is_closed_leaves_neither_process_nor_files(ledger: Ledger) -> None:
     search = Engine(ledger.settings).history(SHOP, HistoryAsked("2"))
-    folder = search._folder
+    folder = search._folder.path
     assert folder.is_dir()
     search.close()
     wait_until(lambda: search._process.poll() is not None)
     assert not folder.exists()
     assert search.page(0, 10) == []
+
+
+def test_where_what_it_finds_cannot_be_kept_that_is_its_error(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk for temporary files. Whoever waited for it waited for ever."""
+
+    def full(_lines: KeptLines, _line: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(KeptLines, "append", full)
+    search = Engine(ledger.settings).history(SHOP, HistoryAsked("2"))
+    with search, pytest.raises(EngineError, match=r"takes no temporary files \(No space left on device\)") as caught:
+        list(search.follow())
+    assert caught.value.exit == 9

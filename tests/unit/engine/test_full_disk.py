@@ -73,6 +73,20 @@ def test_nothing_is_lost_and_a_collection_still_works(small: EngineFixture) -> N
     assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
 
 
+def test_a_snapshot_that_finds_no_room_says_on_which_disk(small: EngineFixture) -> None:
+    """It named the live database, whose disk has room, and ended with 1."""
+    engine = small.engine()
+    small.execute("INSERT INTO t VALUES (9, hex(randomblob(8000000)))")
+    with (small.root / "state" / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small.root / "state").free - 4 * MEGABYTE)
+    job = small.run(engine, engine.plan_snapshot([ORDERS]))
+    assert job.state is JobState.FAILED
+    assert f"no space is left where {small.root}/state/staging/" in job.message
+    result = small.folder(job.id).record().last("result")
+    assert result is not None
+    assert result["exit"] == Exit.NO_SPACE
+
+
 def test_a_disk_that_can_hold_no_more_files_is_critical(small: EngineFixture) -> None:
     state = small.root / "state"
     subprocess.run(["mount", "-o", "remount,nr_inodes=100", str(state)], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import itertools
 import json
@@ -9,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import psutil
@@ -299,6 +301,10 @@ def test_a_process_is_told_apart_from_a_later_one_with_its_number() -> None:
     assert me.alive
     assert not replace(me, start=me.start - 1).alive
     assert not replace(me, boot="another").alive
+    assert not me.elsewhere
+    assert not replace(me, space="").elsewhere, "as earlier versions wrote it"
+    assert replace(me, boot="another").elsewhere
+    assert replace(me, space="pid:[1]").elsewhere
     assert ProcessIdentity.of(2**22 + 1) is None
 
 
@@ -315,13 +321,19 @@ def test_a_group_may_watch_and_nobody_else(machine: EngineFixture) -> None:
 
 def test_what_a_killed_submitter_left_is_swept(machine: EngineFixture, engine: Engine) -> None:
     machine.run(engine, engine.plan_snapshot([ORDERS]))
-    left = machine.root / "state" / "jobs" / f".new-{2**22 + 1}-abcd"
-    left.mkdir()
-    mine = machine.root / "state" / "jobs" / f".new-{os.getpid()}-abcd"
-    mine.mkdir()
-    machine.run(engine, engine.plan_snapshot([ORDERS]))
-    assert not left.exists()
-    assert mine.exists()
+    jobs = machine.root / "state" / "jobs"
+    names = ("unlocked", "locked", "just-made", "held")
+    for name in names:
+        (jobs / f".new-{os.getpid()}-{name}").mkdir()
+    before, locked, made, held = (jobs / f".new-{os.getpid()}-{name}" for name in names)
+    for folder in (locked, held):
+        (folder / "lock").touch()
+    for folder in (before, locked, held):  # the numbers of processes tell nothing: they are those of a container
+        os.utime(folder, (time.time() - 100, time.time() - 100))
+    with (held / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        machine.run(engine, engine.plan_snapshot([ORDERS]))
+    assert [folder.exists() for folder in (before, locked, made, held)] == [False, False, True, True]
 
 
 # --- starting ------------------------------------------------------------------------------------------------------

@@ -27,11 +27,19 @@ def elsewhere(machine: EngineFixture) -> Path:
     return folder
 
 
-def test_a_link_of_ours_to_a_folder_of_ours_is_followed(machine: EngineFixture, elsewhere: Path) -> None:
+@pytest.mark.parametrize("above", [False, True])
+def test_a_link_of_ours_to_a_folder_of_ours_is_followed(machine: EngineFixture, elsewhere: Path, above: bool) -> None:
+    """The state directory, and a folder above it (``/var``, say): no type opens anything through a link."""
     machine.settings.statedir.symlink_to(elsewhere)
-    assert why_read_only(machine.settings, asked=False) == ""
-    machine.run(machine.engine(), machine.engine().plan_activity(ORDERS, "activate"))
-    assert (elsewhere / "jobs").is_dir()
+    statedir = machine.settings.statedir
+    if above:
+        statedir /= "own"
+        statedir.mkdir()
+    engine = machine.engine(statedir=statedir)
+    assert why_read_only(replace(machine.settings, statedir=statedir), asked=False) == ""
+    assert machine.run(engine, engine.plan_activity(ORDERS, "activate")).state is JobState.DONE
+    assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+    assert (elsewhere / "own" / "jobs" if above else elsewhere / "jobs").is_dir()
 
 
 def test_one_that_leads_nowhere_is_named(machine: EngineFixture) -> None:

@@ -6,6 +6,7 @@ POSIX locks that SQLite holds on it (sqlite.org/howtocorrupt.html, section 2.2).
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import struct
@@ -28,6 +29,7 @@ BUSY_ROUND = 1.0
 """Seconds SQLite itself waits for a lock, between two looks at the cancel token."""
 LOCK_TIMEOUT = 30.0
 """Seconds until a database that others keep locked is given up."""
+_WRITING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_FSYNC)
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -87,11 +89,30 @@ def explained(path: Path | str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise explain(error, path) from None
+        raise explain(error, path) from _cause(error)
     except UnicodeEncodeError:
         raise PluginError(f"{show(path)} holds a name that is not UTF-8", "it cannot be named in SQL") from None
     except MemoryError:
         raise PluginError(f"{show(path)} needs more memory than is free", "free memory, then try again") from None
+
+
+@contextmanager
+def written(path: Path | str) -> Iterator[None]:
+    """While another database is copied into ``path``: what cannot be written is told of this file, not of that one.
+
+    Raises PluginError, sqlite3.Error."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) in _WRITING:
+            raise explain(error, path) from _cause(error)
+        raise
+
+
+def _cause(error: sqlite3.Error) -> OSError | None:
+    """What stands for a full disk, whose exit code is its own."""
+    full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else None
 
 
 def explain(error: sqlite3.Error, path: Path | str) -> PluginError:

@@ -21,7 +21,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as, actor_for, as_ourselves
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.way import NOBODY, Identity, Others, others_on_the_way, real_path, user_in_words
-from dysnomia_plugins.types.sqlite.opening import Deadline, NotADatabase, connect, explained, show
+from dysnomia_plugins.types.sqlite.opening import Deadline, NotADatabase, connect, explained, show, written
 
 SIDECARS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database, by suffix."""
@@ -166,7 +166,8 @@ def copy_pages(source: Site, target: Site, deadline: Deadline, cancel: CancelTok
                     deadline.check()
                 progress.advance((total - remaining) * size, total * size)
 
-        reader.backup(writer, pages=COPY_STEP, progress=step, sleep=0.05)
+        with written(target.path):
+            reader.backup(writer, pages=COPY_STEP, progress=step, sleep=0.05)
         reader.execute("ROLLBACK")
 
 

@@ -28,7 +28,7 @@ from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import pinned, pinned_path
 from dysnomia_plugins.toolkit.guarded.way import user_in_words
 from dysnomia_plugins.types.sqlite.files import Dress, remove, who
-from dysnomia_plugins.types.sqlite.opening import HEADER_SIZE, Deadline, Header, show
+from dysnomia_plugins.types.sqlite.opening import HEADER_SIZE, Deadline, Header, show, written
 from dysnomia_plugins.types.sqlite.site import SIDECARS, Site, copy_pages, is_database, site_of
 
 SWAP, LOCKED, GUARDED, SWAPPED, RECOVERED = "swap", "locked", "guarded", "swapped", "recovered"
@@ -158,7 +158,8 @@ def _by_backup(ctx: Context, live: Site, beside: Site, aside: Path, deadline: De
         pages = int(source.execute("PRAGMA page_count").fetchone()[0])
         guarding = _Guarding(ctx, live, aside, wal, page_size, deadline)
         # Fewer pages than there are, so that the first step is never the last one: the guard comes between.
-        source.backup(target, pages=min(PAGES, pages - 1), progress=guarding, sleep=0.05)
+        with written(live.path):
+            source.backup(target, pages=min(PAGES, pages - 1), progress=guarding, sleep=0.05)
     ctx.journal.step(SWAPPED)
     _tidy(ctx, live, wal, full)
 

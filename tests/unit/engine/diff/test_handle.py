@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import pytest
 from dysnomia_store.model import Form
 from dysnomia_tui.engine.diff.handle import Diff, DiffFailed, start_diff
 from dysnomia_tui.engine.diff.sides import SideSpec
+from dysnomia_tui.engine.diff.spill import Records
 from dysnomia_tui.engine.records import Change, RowChange
 from tests.unit.engine.diff.tables import Table, spec, text, write
 from tests.waiting import wait_until
@@ -304,3 +306,19 @@ sys.stdin.read()
         program.kill()
     wait_until(lambda: not any(process.is_running() for process in processes))
     wait_until(lambda: not list(spill.iterdir()))
+
+
+def test_where_what_it_says_cannot_be_kept_that_is_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk for temporary files. Whoever waited for it waited for ever."""
+
+    def full(_records: Records) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Records, "seal", full)
+    old, new = write(tmp_path / "old", Table("t", [b"a"])), write(tmp_path / "new", Table("t", [b"b"]))
+    with started(tmp_path, old, new) as diff:
+        wait_until(lambda: bool(diff.error))
+        assert f"{tmp_path / 'spill'} takes no temporary files (No space left on device)" in diff.error
+        assert "TMPDIR" in diff.error
+        assert diff.exit == 9
+    assert list((tmp_path / "spill").iterdir()) == []

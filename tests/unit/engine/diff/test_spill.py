@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dysnomia_tui.engine.diff.spill import Records, private_folder, sorted_records, spill_root, sweep
-from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.diff.spill import PrivateFolder, Records, sorted_records, spill_root, sweep
+from tests.plugins.other_user import needs_root
 
 
 @given(st.lists(st.tuples(st.integers(), st.binary(max_size=5))), st.integers(1, 200))
@@ -37,30 +37,50 @@ def test_any_page_of_records_is_read(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_private_and_a_dead_process_s_folder_is_swept(tmp_path: Path) -> None:
-    mine = private_folder(tmp_path)
-    assert mine.stat().st_mode & 0o777 == 0o700
-    code = "import sys, pathlib; from dysnomia_tui.engine.diff.spill import private_folder as made"
-    code += "; print(made(pathlib.Path(sys.argv[1])))"
+    own = PrivateFolder(tmp_path)
+    assert own.path.stat().st_mode & 0o777 == 0o700
+    code = "import sys, pathlib; from dysnomia_tui.engine.diff.spill import PrivateFolder as made"
+    code += "; print(made(pathlib.Path(sys.argv[1])).path)"
     ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     dead = Path(ran.stdout.strip())
     assert dead.is_dir()
-    (tmp_path / "dysnomia-diff.odd").mkdir()
+    (tmp_path / "dysnomia-diff").mkdir()
     sweep(tmp_path)
     assert not dead.exists()
-    assert mine.is_dir()
-    assert (tmp_path / "dysnomia-diff.odd").is_dir()
+    assert own.path.is_dir()
+    assert (tmp_path / "dysnomia-diff").is_dir()
+    own.close()
+    own.close()
+    assert not own.path.exists()
 
 
-def test_where_processes_cannot_be_seen_nothing_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = private_folder(tmp_path)
+@needs_root
+def test_a_folder_in_use_is_not_swept_from_a_container(tmp_path: Path) -> None:
+    """There its process has another number, or none, and began at another time."""
+    code = "import sys, pathlib; from dysnomia_tui.engine.diff.spill import sweep; sweep(pathlib.Path(sys.argv[1]))"
+    apart = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code, str(tmp_path)]
+    with PrivateFolder(tmp_path) as folder:
+        subprocess.run(apart, check=True)
+        assert folder.is_dir()
+    assert not folder.exists()
 
-    def unseen(pid: int | None = None) -> psutil.Process:
-        raise psutil.NoSuchProcess(pid or 0)
 
-    monkeypatch.setattr(psutil, "Process", unseen)
-    with pytest.raises(EngineError, match="/proc is not mounted"):
-        private_folder(tmp_path)
-    assert mine.exists()
+def test_a_folder_that_was_swept_before_it_was_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, locked = fcntl.flock, 0
+
+    def swept_first(descriptor: int, how: int) -> None:
+        nonlocal locked
+        locked += 1
+        if locked == 1:
+            for folder in tmp_path.iterdir():
+                folder.rmdir()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", swept_first)
+    with PrivateFolder(tmp_path) as folder:
+        assert folder.is_dir()
 
 
 def test_files_go_where_the_operator_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
