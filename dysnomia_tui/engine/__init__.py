@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.machine.types import TypeView, types
+    from dysnomia_tui.engine.machine.report import check_not_empty
     from dysnomia_tui.engine.machine.visibility import check_readable
     from dysnomia_tui.engine.operations.deploy import Deployment
     from dysnomia_tui.engine.probing.client import NOT_ANSWERING
@@ -55,6 +56,7 @@ _HOMES = {
     "HostReport": "dysnomia_tui.engine.hosts.reports",
     "HostResult": "dysnomia_tui.engine.hosts.work",
     "HostTask": "dysnomia_tui.engine.hosts.work",
+    "check_not_empty": "dysnomia_tui.engine.machine.report",
     "batches": "dysnomia_tui.engine.hosts.work",
     "command_of": "dysnomia_tui.engine.hosts.work",
     "work_on": "dysnomia_tui.engine.hosts.work",
@@ -99,6 +101,7 @@ __all__ = [
     "TypeView",
     "Wanted",
     "batches",
+    "check_not_empty",
     "check_readable",
     "command_of",
     "control_folder",

@@ -13,7 +13,7 @@ from dysnomia_base.errors import DysnomiaError
 from dysnomia_base.limits import in_words
 from dysnomia_base.records import dataclass, field
 from dysnomia_tui.cli.shared.output import say
-from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
+from dysnomia_tui.engine.errors import EngineError, Exit
 
 if TYPE_CHECKING:
     from dysnomia_tui.config import Settings
@@ -48,10 +48,9 @@ class Heard:
 
 def refuse_empty(settings: Settings) -> None:
     """Raises Unknown for a store that has nothing: to a timer nothing to do would look like all is done."""
-    from dysnomia_tui.engine.machine.report import EMPTY, is_empty
+    from dysnomia_tui.engine import check_not_empty
 
-    if is_empty(settings.statedir):
-        raise Unknown(EMPTY, f"if something was, {settings.statedir} is not its folder, or its disk is not mounted")
+    check_not_empty(settings.statedir)
 
 
 @contextmanager

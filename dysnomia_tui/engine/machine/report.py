@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dysnomia_store.model import CheckResult
 from dysnomia_tui.config.load import ROOT_STATEDIR
+from dysnomia_tui.engine.errors import Unknown
 from dysnomia_tui.engine.records import Alarm, ComponentReport, ComponentView, Health, JobView, Level, Overview, Report
 
 LEVELS = {Health.FAILED: Level.CRITICAL, Health.STALE: Level.CRITICAL, Health.NEVER: Level.WARNING,
@@ -27,6 +28,12 @@ _PARTS = ("activated", "generations", "jobs", "snapshots")
 def is_empty(statedir: Path) -> bool:
     """Whether there is no store, or nothing in it: a disk that is not mounted looks so, and a wrong --statedir."""
     return not any(os.path.lexists(statedir / name) for name in _PARTS)
+
+
+def check_not_empty(statedir: Path) -> None:
+    """Raises Unknown for a store that has nothing."""
+    if is_empty(statedir):
+        raise Unknown(EMPTY, f"if something was, {statedir} is not its folder, or its disk is not mounted")
 
 
 def report(overview: Overview, jobs: Sequence[JobView], *, empty: bool = False) -> Report:

@@ -407,7 +407,7 @@ def _refuse_damaged(path: Path, damage: str) -> None:
     if damage:
         raise NotADatabase(
             f"{show(path)} is damaged ({' '.join(damage.split())[:200]})",
-            "restore a good generation, or have sqlite3's .recover make a sound database of what can be read",
+            "where it is an index, REINDEX by sqlite3 mends it; else restore a good generation, or use its .recover",
         )
 
 
