@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.machine.inventory import Inventory, read_inventory
     from dysnomia_tui.engine.machine.listed import with_listed
     from dysnomia_tui.engine.machine.machine import Machine
+    from dysnomia_tui.engine.machine.report import check_not_empty
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.machine.types import TypeView, types
-    from dysnomia_tui.engine.machine.report import check_not_empty
     from dysnomia_tui.engine.machine.visibility import check_readable
     from dysnomia_tui.engine.operations.deploy import Deployment
     from dysnomia_tui.engine.probing.client import NOT_ANSWERING
