@@ -6,6 +6,7 @@ import itertools
 import random
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,20 @@ def test_a_damaged_pack_elsewhere_is_refused(world: GitWorld, driver: Driver, tm
     changed_in_the_middle(pack)
     with pytest.raises(PluginError, match="is damaged"):
         driver.snapshot()
+
+
+def test_an_object_that_is_another_one_now_is_not_restored(world: GitWorld, driver: Driver) -> None:
+    """As a disk, or a program, leaves a loose object that can be read, and is not what its name says."""
+    world.seed()
+    blob = git(world.live, "hash-object", "-w", "--stdin", stdin=b"a file of the history\n")
+    tree = git(world.live, "mktree", stdin=f"100644 blob {blob}\tfile\n".encode())
+    git(world.live, "update-ref", "refs/heads/other", git(world.live, "commit-tree", tree, "-m", "of it"))
+    loose = world.live / "objects" / blob[:2] / blob[2:]
+    loose.chmod(0o644)
+    loose.write_bytes(zlib.compress(b"blob 22\0another of that length"))
+    before = git(world.live, "for-each-ref")
+    number = driver.snapshot().generation.number
+    with pytest.raises(PluginError, match="lacks objects of its history") as raised:
+        driver.restore(number)
+    assert "nothing was replaced" in raised.value.hint
+    assert git(world.live, "for-each-ref") == before

@@ -111,6 +111,8 @@ class Loader:
             (ref.name, ref.target, ref.symbolic) for ref in refs
         ]:
             raise PluginError(f"the references of {self.place.name} were not loaded as stored", "nothing was replaced")
+        if history:
+            check_connected(repository)
 
     def _size(self) -> int | None:
         return self.stored.metadata.content_size if self.stored.metadata is not None else None
@@ -207,6 +209,22 @@ def check_objects(repository: Repository, refs: Sequence[Ref]) -> None:
             missing = next((line[:12].decode("ascii") for line in answers if line.endswith(b" missing\n")), "")
     if missing:
         raise BadBundle(f"the snapshot lacks the object {missing}…", "nothing was replaced")
+
+
+def check_connected(repository: Repository) -> None:
+    """Whether all is there that references lead to, at any depth, as ``git clone`` looks. Raises PluginError.
+
+    An object that a disk has changed went into the pack as it was, and has another name in what is made of it."""
+    try:
+        repository.run("rev-list", "--objects", "--quiet", "--all")
+    except ProcessFailed as error:
+        if error.status < 0:
+            raise
+        said = error.stderr.strip().splitlines()[-1:]
+        raise BadBundle(
+            f"the snapshot lacks objects of its history ({', '.join(said)})",
+            "nothing was replaced; restore another generation, and run git fsck --full where it was made",
+        ) from error
 
 
 def write_refs(path: str, refs: Sequence[Ref]) -> None:
