@@ -47,10 +47,15 @@ def _watch(say: Callable[[str], None], patience: float, look: float) -> None:
 
 
 def _opening() -> Mapping[str, str]:
-    """The threads that are in such a call, and in which: its words and what the thread has done so far."""
+    """The threads that are in such a call, and in which: its words and what the thread has done so far. None where
+    /proc is not there."""
     numbers = _OPENING.get(machine(), ())
-    calls = {}
-    for folder in Path("/proc/self/task").iterdir():
+    calls: dict[str, str] = {}
+    try:
+        threads = list(Path("/proc/self/task").iterdir())
+    except OSError:
+        return calls
+    for folder in threads:
         try:
             words = (folder / "syscall").read_text("ascii")
             if words.split(" ", 1)[0] in numbers:

@@ -40,8 +40,10 @@ class StallWatch:
         if now - self._looked < min(_LOOKS, self._patience / 5):
             return False
         self._looked = now
-        work = sum(_work_of(self._group))
-        if work != self._work or _waits_for_us(given, taken):
+        seen = list(_work_of(self._group))
+        work = sum(seen)
+        # Where /proc does not show it, as in a chroot without one, nothing is known of what it does.
+        if not seen or work != self._work or _waits_for_us(given, taken):
             self._work, self._since = work, now
         return now - self._since > self._patience
 
@@ -62,7 +64,11 @@ def _unread(stream: IO[bytes] | None) -> int | None:
 
 def _work_of(group: int) -> Iterator[int]:
     """What each process of a group has done so far; its number too, so that one that starts or ends is work."""
-    for name in os.listdir("/proc"):
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return
+    for name in names:
         if not name.isdigit():
             continue
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import os
@@ -20,6 +21,7 @@ import pytest
 from dysnomia_base.environment import search_path
 from dysnomia_base.secrets import HIDDEN, Redactor
 from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed, ToolMissing
+from dysnomia_plugins.toolkit import stalled
 from dysnomia_plugins.toolkit.output import Keeper, LineSplitter
 from dysnomia_plugins.toolkit.process import ProcessRunner, Stalled, TimedOut
 from tests.e2e.pseudo import pseudo_terminal
@@ -421,3 +423,17 @@ print("found", ProcessRunner().run(looks).stdout.decode(), "end")
     with pseudo_terminal([PYTHON, "-c", program], os.environ) as window:
         window.wait_for(b"end")
         assert b"found nothing" in window.output
+
+
+def test_where_proc_shows_nothing_nobody_is_called_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a chroot without one: a program that works would be ended."""
+    patience = 0.01
+    idle = stalled.StallWatch(os.getpgid(0) + 10**9, patience)
+
+    def missing(path: str) -> list[str]:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    monkeypatch.setattr(stalled.os, "listdir", missing)
+    until = time.monotonic() + 5 * patience
+    while time.monotonic() < until:
+        assert not idle.is_stalled(None, None)
