@@ -430,10 +430,14 @@ def test_where_proc_shows_nothing_nobody_is_called_stalled(monkeypatch: pytest.M
     patience = 0.01
     idle = stalled.StallWatch(os.getpgid(0) + 10**9, patience)
 
-    def missing(path: str) -> list[str]:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    listdir = os.listdir
 
-    monkeypatch.setattr(stalled.os, "listdir", missing)
+    def missing(path: str) -> list[str]:
+        if path == "/proc":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", missing)
     until = time.monotonic() + 5 * patience
     while time.monotonic() < until:
         assert not idle.is_stalled(None, None)
