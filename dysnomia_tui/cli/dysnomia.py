@@ -95,6 +95,7 @@ def parser() -> Parser:
         "--to", action=Given, default="", metavar="DIR", help="export: into this new folder, not to standard output"
     )
     add_yes_untrusted(result)
+    result.add_argument("-y", "--yes", action="store_true", help="for scripts that say it everywhere: nothing is asked")
     result.add_argument(
         "--scheduled", action="store_true", help="snapshot: note that a timer asked for it, not a person"
     )

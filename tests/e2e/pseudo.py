@@ -28,6 +28,8 @@ class Pseudo:
     master: int
     output: bytearray = field(default_factory=bytearray)
     status: int | None = None
+    drained: bool = False
+    """Whether all has been read that was written, and nobody has the terminal any more."""
 
     def send(self, data: bytes) -> None:
         os.write(self.master, data)
@@ -38,6 +40,8 @@ class Pseudo:
             wait_until(lambda: text in bytes(self.output[after:]) or self.ended)
         except AssertionError:
             raise AssertionError(f"never: {text!r} in {bytes(self.output[-2000:])!r}") from None
+        with suppress(AssertionError):  # what it wrote last may not have been read yet
+            wait_until(lambda: text in bytes(self.output[after:]) or self.drained, 5)
         assert text in bytes(self.output[after:]), f"ended ({self.status}): {bytes(self.output[-2000:])!r}"
 
     @property
@@ -77,8 +81,9 @@ class Pseudo:
             try:
                 data = os.read(self.master, 65536)
             except OSError:
-                return
+                data = b""
             if not data:
+                self.drained = True
                 return
             self.output += data
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store import errors as store_errors
+from dysnomia_tui.cli import dysnomia
 from dysnomia_tui.cli.shared import names
 from dysnomia_tui.cli.shared import parser as common
 from dysnomia_tui.config import SettingsError
@@ -274,6 +275,11 @@ def test_what_replaces_or_deletes_passes_over_no_argument(
     """Dysnomia does: it would be done to everything, or with the newest generation."""
     assert call(monkeypatch, *line.split()) == int(Exit.USAGE)
     assert f"unexpected argument '{line.split()[-1]}'" in capsys.readouterr().err
+
+
+def test_yes_says_nothing_of_what_is_not_trusted() -> None:
+    args = dysnomia.parser().parse_args(["-o", "restore", "--yes"])
+    assert not args.yes_untrusted
 
 
 def test_what_only_reads_or_adds_passes_over_an_argument_and_says_so(
