@@ -220,9 +220,9 @@ def check_connected(repository: Repository) -> None:
     except ProcessFailed as error:
         if error.status < 0:
             raise
-        said = error.stderr.strip().splitlines()[-1:]
+        last = error.stderr.strip().splitlines()[-1:]
         raise BadBundle(
-            f"the snapshot lacks objects of its history ({', '.join(said)})",
+            f"the snapshot lacks objects of its history ({', '.join(last)})",
             "nothing was replaced; restore another generation, and run git fsck --full where it was made",
         ) from error
 
