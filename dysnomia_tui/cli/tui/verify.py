@@ -51,7 +51,7 @@ def _verify(args: argparse.Namespace, settings: Settings, within: float, hearing
         crew.carry_out([_item(engine, drill)])
     left = len(drills) - tried
     if left:
-        say(f"{plural(tried, 'generation')} verified within {args.within}; the next time goes on with {left} more")
+        say(f"{plural(tried, 'generation')} tried within {args.within}; the next time goes on with {left} more")
     elif not drills:
         if args.scheduled:
             refuse_empty(settings)
