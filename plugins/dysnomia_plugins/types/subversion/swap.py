@@ -8,13 +8,14 @@ the guard, whole, since nobody can reach it by its path any more.
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.guarded.folder import Folder
+from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, write_all
 from dysnomia_plugins.toolkit.repositories.places import make_wrapper, refuse_mount, tidy
 from dysnomia_plugins.toolkit.trees.exchange import BEGUN, RootSwap, identity, recover_swap, swap_roots
@@ -23,6 +24,7 @@ from dysnomia_plugins.types.subversion.repository import Repository
 
 _POLL = 0.05
 _COUNTER = "txn-current"
+_MAKING = f".dysnomia-{_COUNTER}"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -94,15 +96,21 @@ def _pass_counter(live: str, beside: str) -> None:
     """Names of transactions go on where live's end: a client that began one before the swap must not find another's
     under the same name."""
     counters = [_read(f"{path}/db") for path in (live, beside)]
-    if counters[0] > counters[1]:
-        with Folder.at(f"{beside}/db") as folder, folder.file(_COUNTER, os.O_WRONLY) as descriptor:
-            seen = os.fstat(descriptor)
-            if seen.st_nlink != 1:
-                raise NotSafe(f"{folder.shown(_COUNTER)} has another hard link", "nothing was replaced")
-            if seen.st_uid != folder.stat().st_uid:
-                raise NotSafe(f"{folder.shown(_COUNTER)} belongs to another user", "nothing was replaced")
-            os.ftruncate(descriptor, 0)
+    if counters[0] <= counters[1]:
+        return
+    with Folder.at(f"{beside}/db") as folder:
+        owner, seen = folder.stat(), folder.seen(_COUNTER)
+        if seen is not None and not stat.S_ISREG(seen.st_mode):
+            raise NotSafe(f"{folder.shown(_COUNTER)} is not a file of Subversion", "nothing was replaced")
+        # A new file, as Subversion itself makes it: what has the name may be somebody else's (of who committed last, in
+        # a repository of a group), or have been put there, and is not written into.
+        folder.unlink(_MAKING)
+        with folder.new_file(_MAKING) as descriptor:
             write_all(descriptor, _base36(counters[0] + 1).encode() + b"\n")
+            hand_over(descriptor, owner.st_uid, owner.st_gid, (seen.st_mode if seen else 0o644) & 0o666)
+            os.fsync(descriptor)
+        folder.move_over(_MAKING, folder, _COUNTER)
+        folder.sync()
 
 
 def _read(path: str) -> int:
