@@ -10,16 +10,16 @@ _UNITS = "KMGTPE"
 
 
 EXAMPLES = "500M, 50G or 1.5T"
-_PARSED = pattern(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([KMGTPE]?)(?:I?B)?", re.IGNORECASE)
+_PARSED = pattern(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(?:([KMGTPE])(?:I?B)?|B)", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
     """Parse ``500M``, ``50G``, ``1.5TiB``, ``4096B`` by 1024. Raises ValueError, naming what is understood: also for a
     number alone, since who writes 500 for what a store may hold does not mean bytes."""
     match = _PARSED.fullmatch(text.strip())
-    if match is None or text.strip()[-1].isdigit():
+    if match is None:
         raise ValueError(f"{text[:40]!r} is not a size: write {EXAMPLES}")
-    factor: int = 1024 ** f" {_UNITS}".index(match[2].upper() or " ")
+    factor: int = 1024 ** f" {_UNITS}".index((match[2] or " ").upper())
     return round(float(match[1]) * factor)
 
 

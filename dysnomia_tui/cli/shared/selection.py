@@ -24,6 +24,12 @@ def component(text: str) -> ComponentKey:
     return ComponentKey.of(container, name)
 
 
+def nothing_of(container: str, component: str) -> Unknown:
+    """What is wrong where the store has no generation of what was named; ``""`` is any."""
+    named = f"{container or '*'}/{component or '*'}"
+    return Unknown(f"the store has no generation of {named}", "to list what it has: dysnomia-snapshots --query-latest")
+
+
 def last(engine: Engine, key: ComponentKey) -> Generation:
     """The generation with the highest number, broken link or not. Raises Unknown if the component has none."""
     generations = engine.generations(key)

@@ -239,14 +239,14 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
     from dysnomia_store import Layout, all_generations
     from dysnomia_store.store import Store
     from dysnomia_tui.cli.shared.heard import heard
+    from dysnomia_tui.cli.shared.selection import nothing_of
 
     container, component = wanted(args)
     if (container or component) and not any(
         all_generations(Layout(store_folder(args)), container or None, component or None)
     ):
         # Of nothing all is well: a script whose component is called otherwise now would never hear of it.
-        named = f"{container or '*'}/{component or '*'}"
-        raise Unknown(f"the store has no generation of {named}", f"to list what it has: {PROG} --query-latest")
+        raise nothing_of(container, component)
     if not args.scheduled:
         statedir = store_folder(args)
         selected = lines(statedir, *wanted(args), latest=latest)

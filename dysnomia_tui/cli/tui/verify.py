@@ -12,10 +12,10 @@ from dysnomia_tui.cli.shared.heard import Heard, heard, refuse_empty
 from dysnomia_tui.cli.shared.jobs import worst
 from dysnomia_tui.cli.shared.output import say, write_json
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
-from dysnomia_tui.cli.shared.selection import component
+from dysnomia_tui.cli.shared.selection import component, nothing_of
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.errors import Exit, Unknown
+from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.records import Drill
 
 
@@ -39,7 +39,7 @@ def _verify(args: argparse.Namespace, settings: Settings, within: float, hearing
     engine = open_engine(settings, read_only=args.dry_run)
     key = component(args.component) if args.component else None
     if key is not None and not engine.links(key.container, key.component):
-        raise Unknown(f"the store has no generation of {key}", "to list what it has: dysnomia-snapshots --query-latest")
+        raise nothing_of(key.container, key.component)
     drills = engine.drills([key] if key is not None else None)
     crew = JobBatch(engine, BatchOptions(1, args.reason, args.no_wait, args.dry_run, args.json))
     end = time.monotonic() + within

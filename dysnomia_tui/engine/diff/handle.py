@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, overload
 
 from dysnomia_base.exit_codes import FAILED, of_os_error
-from dysnomia_tui.engine.diff.process import END_WAIT, end, start
+from dysnomia_tui.engine.diff.process import END_WAIT, end, listen, start
 from dysnomia_tui.engine.diff.protocol import row_change, send
 from dysnomia_tui.engine.diff.sections import as_change, as_pair, order_of
 from dysnomia_tui.engine.diff.sides import SideSpec
@@ -141,18 +140,12 @@ class Diff:
 
     def _listen(self) -> None:
         process = self._process
-        assert process.stdout is not None
         assert process.stderr is not None
         stderr: list[bytes] = []
         errors = threading.Thread(target=_last_of, args=(process.stderr, stderr), daemon=True)
         errors.start()
         try:
-            with process.stdout:
-                for line in process.stdout:
-                    message = json.loads(line)
-                    with self._lock:
-                        self._heard(message)
-                        self._lock.notify_all()
+            listen(process, self._lock, self._heard)
         except OSError as error:  # what it says cannot be kept: nobody hears it any more, and it ends
             with self._lock:
                 self._error, self._exit = not_kept(error, self._folder.path), of_os_error(error)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import threading
-from typing import IO
+from collections.abc import Callable, Mapping
+from typing import IO, Any
 
 from dysnomia_base.environment import child_environment
 from dysnomia_base.python_child import python_child
@@ -26,6 +28,21 @@ def start(module: str, *, stderr: int) -> subprocess.Popen[bytes]:
         env=child_environment(os.environ),
         cwd="/",
     )
+
+
+def listen(
+    process: subprocess.Popen[bytes], lock: threading.Condition, heard: Callable[[Mapping[str, Any]], None]
+) -> None:
+    """Hand on each line that it says, under the lock, and wake who waits, until it says no more.
+
+    Raises what ``heard`` does: nobody listens any more then, which ends the process."""
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            message = json.loads(line)
+            with lock:
+                heard(message)
+                lock.notify_all()
 
 
 def end(process: subprocess.Popen[bytes], listener: threading.Thread) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from dysnomia_base.exit_codes import of_os_error
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
-from dysnomia_tui.engine.diff.process import end, start
+from dysnomia_tui.engine.diff.process import end, listen, start
 from dysnomia_tui.engine.diff.protocol import row_change, send
 from dysnomia_tui.engine.diff.spill import PrivateFolder, not_kept
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -143,14 +143,8 @@ class Search(Generic[T]):
 
     def _listen(self) -> None:
         process = self._process
-        assert process.stdout is not None
         try:
-            with process.stdout:
-                for line in process.stdout:
-                    message = json.loads(line)
-                    with self._lock:
-                        self._heard(message)
-                        self._lock.notify_all()
+            listen(process, self._lock, self._heard)
         except OSError as error:  # what it finds cannot be kept: nobody hears it any more, and it ends
             with self._lock:
                 self._error = SearchFailed(not_kept(error, self._folder.path))

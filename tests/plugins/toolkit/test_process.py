@@ -193,16 +193,21 @@ def test_a_child_that_waits_at_a_pipe_is_ended(tmp_path: Path) -> None:
         stdin.write(b"x")
 
 
+def let_pass(seconds: float) -> None:
+    until = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > until)
+
+
 def test_a_child_that_waits_for_us_or_works_is_left(tmp_path: Path) -> None:
     """Each for much longer than its patience."""
     runner = ProcessRunner()
     with runner.reading(["sh", "-c", "head -c 3000000 /dev/zero"], patience=0.3) as out:
-        time.sleep(1.5)
+        let_pass(1.5)
         assert len(out.read()) == 3_000_000
     with runner.writing(["sh", "-c", "cat >/dev/null"], patience=0.3) as stdin:
         stdin.write(b"x")
         stdin.flush()
-        time.sleep(1.5)
+        let_pass(1.5)
     busy = "end=$(($(date +%s) + 2)); while [ $(date +%s) -lt $end ]; do :; done"
     runner.run(["sh", "-c", busy], patience=0.3)
     runner.run(["sleep", "1"])
