@@ -283,9 +283,11 @@ def test_where_nothing_may_be_changed_what_is_known_is_read(machine: Machine, se
 def test_an_account_that_sees_only_some(tmp_path: Path, mariadb: MariadbServer) -> None:
     machine = Machine(tmp_path)
     create(mariadb, "seen", "unseen")
-    mariadb.sql("CREATE USER clerk IDENTIFIED BY 'pw'; GRANT ALL ON seen.* TO clerk; FLUSH PRIVILEGES")
+    mariadb.sql("CREATE USER clerk IDENTIFIED BY 'sesame-of-the-clerk'; GRANT ALL ON seen.* TO clerk; FLUSH PRIVILEGES")
     try:
-        machine.container("shop", {**mariadb.properties, "mysqlUsername": "clerk", "mysqlPassword": "pw"})
+        machine.container(
+            "shop", {**mariadb.properties, "mysqlUsername": "clerk", "mysqlPassword": "sesame-of-the-clerk"}
+        )
         (machine.root / "containers" / "shop").chmod(0o600)
         said = machine("dysnomia-tui", "look")
         assert "shop: 1 component; the account is shown only databases on which it has a privilege" in said
@@ -294,7 +296,7 @@ def test_an_account_that_sees_only_some(tmp_path: Path, mariadb: MariadbServer) 
         said = machine("dysnomia-tui", "look", exits=None)
         assert "not known" in said
         assert "shop/seen" in said, "what was known stays"
-        assert "pw" not in said
+        assert "sesame" not in said
     finally:
         mariadb.sql("DROP USER clerk")
         for name in ("seen", "unseen"):
