@@ -35,9 +35,9 @@ def rows_asked(args: argparse.Namespace) -> list[RowsAsked]:
 
 
 def _lines(name: str) -> list[str]:
-    """The keys of a file, one a line; empty lines are none."""
+    """The keys of a file, one a line; empty lines are none. A key may hold what else ends a line for Unicode."""
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8-sig")
     except UnicodeDecodeError:
         raise Usage(f"{name} is not UTF-8", "write one key per line, as UTF-8") from None
-    return [line for line in text.splitlines() if line]
+    return [line for line in text.replace("\r\n", "\n").split("\n") if line]
