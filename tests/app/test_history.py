@@ -205,9 +205,9 @@ async def test_the_comparison_of_a_history_begins_on_its_row() -> None:
         run.app.go.diff(ORDERS, 213, 214)
         await run.settled()
         diff = front(run, DiffScreen)
-        assert diff._row(900) is None, "it is read"
+        assert diff._right.row(900) is None, "it is read"
         await run.settled()
-        row = diff._row(900)
+        row = diff._right.row(900)
         assert row is not None
         await run.press("q")
         line = replace((run.engine.history(ORDERS, HistoryAsked("7"))).page(0, 1)[0], row=row)

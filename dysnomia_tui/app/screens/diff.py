@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from itertools import islice
 
 from rich.text import Text
@@ -14,18 +13,16 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from dysnomia_base.clock import utc_now
-from dysnomia_store.model import Form
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.controllers.changes import undo_newest
 from dysnomia_tui.app.controllers.putting_back import put_marked_back, put_sections_back
-from dysnomia_tui.app.paged_rows import PagedRows
+from dysnomia_tui.app.panes.changed_rows import ChangedRows
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles, whole_row
-from dysnomia_tui.app.present.browse import IN_ROWS, NONE_FOUND, history_of, history_of_text
+from dysnomia_tui.app.present.browse import IN_ROWS, history_of, history_of_text
 from dysnomia_tui.app.present.text import escaped, plain
 from dysnomia_tui.app.present.times import Times
-from dysnomia_tui.app.scanning import Scanner, holds, is_change
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.reading import RowScreen
 from dysnomia_tui.app.selection import Selection
@@ -35,7 +32,7 @@ from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine import Diff, HistoryAsked
 from dysnomia_tui.engine.engine import LIVE, Side
 from dysnomia_tui.engine.plans.plan import Kind
-from dysnomia_tui.engine.records import HistoryLine, RowChange, SectionChange
+from dysnomia_tui.engine.records import HistoryLine, SectionChange
 
 AT_MOST = 20_000
 """Sections listed; a filter narrows them."""
@@ -60,10 +57,6 @@ class DiffScreen(DysnomiaScreen):
     DiffScreen Horizontal { height: 1fr; }
     DiffScreen #left { width: 36; height: 100%; }
     DiffScreen #sections { height: 1fr; border: round $border-blurred; scrollbar-size: 0 0; }
-    DiffScreen #right { width: 1fr; height: 100%; border: round $border-blurred; border-title-color: $text-muted; }
-    DiffScreen #right:focus-within { border: round $primary; border-title-color: $text; }
-    DiffScreen #about { height: auto; max-height: 6; }
-    DiffScreen #rows { height: 1fr; overflow-x: auto; scrollbar-size-horizontal: 1; scrollbar-size-vertical: 1; }
     DiffScreen #sections { border-title-color: $text-muted; border-subtitle-color: $text-disabled; }
     DiffScreen #sections:focus { border: round $primary; border-title-color: $text; }
     DiffScreen.-narrow #left { width: 26; }
@@ -78,9 +71,7 @@ class DiffScreen(DysnomiaScreen):
         self._new = new
         self._diff: Diff | None = None
         self._ended = False
-        self._change: SectionChange | None = None
-        self._changed_rows: PagedRows[RowChange] | None = None
-        self._scanner = Scanner(self)
+        self._right = ChangedRows(self, "right")
         self._as_of: Mapping[int, datetime] = {}
         self._since = utc_now()
         self._again: object = None
@@ -98,9 +89,7 @@ class DiffScreen(DysnomiaScreen):
                     empty=self._under_way,
                     hint=IN_ROWS,
                 )
-            with Vertical(id="right"):
-                yield Static(id="about")
-                yield RowTable(widget_id="rows", markable=True)
+            yield self._right
 
     @property
     def _under_way(self) -> str:
@@ -113,7 +102,7 @@ class DiffScreen(DysnomiaScreen):
 
     @property
     def rows(self) -> RowTable:
-        return self.query_one("#rows", RowTable)
+        return self._right.rows
 
     def here(self) -> Selection:
         state = self.services.state
@@ -127,11 +116,9 @@ class DiffScreen(DysnomiaScreen):
     @property
     def _is_reading(self) -> bool:
         """Whether the section, or the row, that a key would be about is still being read."""
-        if self._change is None:
+        if self._right.change is None:
             return not self._ended or bool(self.sections.items)
-        row = self.rows.item if self.rows.has_focus else None
-        changed = self._changed_rows
-        return row is not None and changed is not None and changed.row(row) is None and changed.awaits(row)
+        return self._right.is_reading
 
     @property
     def _title(self) -> str:
@@ -169,21 +156,14 @@ class DiffScreen(DysnomiaScreen):
 
     def _forget(self) -> None:
         """Show nothing of the comparison before: what it found is of the past."""
-        self._scanner.end()
-        self._change = None
         self._again = present.change_key(self.sections.item) if self.sections.item is not None else None
         self.sections.set_empty(Text(self._under_way))
         self.sections.set_items(())
-        self.rows.set_marks(())
-        self.rows.set_empty(Text(""))
-        self.rows.set_items(())
-        right = self.query_one("#right")
-        right.border_title = right.border_subtitle = ""
-        self._tell(Text(""))
+        self._right.forget()
 
     def _compare(self) -> None:
         key, old, new = self._of, self._old, self._new
-        self._ended, self._change = False, None
+        self._ended = False
         self.sections.set_growing(True)
         self._since = self.services.clock()
         self.on_times(self.services.times)
@@ -193,8 +173,7 @@ class DiffScreen(DysnomiaScreen):
 
     def _close(self) -> None:
         diff, self._diff = self._diff, None
-        if self._changed_rows is not None:
-            self._changed_rows.end()
+        self._right.close()
         if diff is not None:
             self.services.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
 
@@ -228,7 +207,7 @@ class DiffScreen(DysnomiaScreen):
     def _failed(self, problem: str) -> None:
         self._ended = True
         self.sections.set_empty(plain(problem, styles.BAD))
-        self._tell(plain(problem, styles.BAD))
+        self._right.tell(plain(problem, styles.BAD))
 
     def _look(self) -> None:
         """Take what the comparison has found since the last look."""
@@ -265,7 +244,7 @@ class DiffScreen(DysnomiaScreen):
         left = present.summary(changes).plain if ready else present.working(done, total)
         self.sections.border_subtitle = escaped(left)
         if ready and not changes:
-            self._tell(plain(f"{self._old} and {self._new} hold the same state", styles.GOOD))
+            self._right.tell(plain(f"{self._old} and {self._new} hold the same state", styles.GOOD))
 
     # --- one section --------------------------------------------------------------------------------------------
 
@@ -274,104 +253,10 @@ class DiffScreen(DysnomiaScreen):
         change: SectionChange | None = event.item
         if change is None:
             return
-        same = self._change is not None and present.change_key(change) == present.change_key(self._change)
-        counted = same and self._change is not None and present.row_count(self._change) == present.row_count(change)
-        early = self.rows.filter_text if self._change is None else ""  # typed before there was anything to look in
-        self._change = change
-        if same:
-            if not counted and present.row_count(change) != present.UNKNOWN_ROWS and not self.rows.filter_text:
-                self.rows.set_items(range(present.row_count(change)))
-            return
-        self._begin_rows(change)
-        self.rows.set_marks(())  # they are numbers, and would be of other rows
-        self.query_one("#right").border_title = escaped(present.title(change))
-        self._say_about(change)
-        self._show_all(change)
-        self.rows.set_filter(early)
-        self._go_to_row(change)
-
-    def _show_all(self, change: SectionChange, at: int = 0) -> None:
-        """All changed rows of the section, the cursor on the one with this number: nothing is looked for."""
-        self._scanner.end()
-        self.rows.forget_filter()
-        self.query_one("#right").border_subtitle = ""
-        if self._changed_rows is not None:
-            self._changed_rows.set_columns()
-        self.rows.set_empty(plain(present.why_empty(change), styles.DIM))
-        self.rows.set_items(range(present.row_count(change)), to=at)
-
-    def _say_about(self, change: SectionChange) -> None:
-        diff = self._diff
-        if diff is None:
-            self._show_about(change, "")
-            return
-        self.ask(
-            f"diff note {id(self)}", lambda _engine: diff.note(change), lambda words: self._show_about(change, words)
-        )
-
-    def _show_about(self, change: SectionChange, note: str) -> None:
-        if self._change is None or present.change_key(change) != present.change_key(self._change):
-            return
-        lines = present.about(change, note)
-        self._tell(Text("\n").join(lines))
-
-    def _tell(self, lines: Text) -> None:
-        """Above the rows: what is to be said of the section, or of the whole comparison."""
-        about = self.query_one("#about", Static)
-        about.update(lines)
-        about.display = bool(lines)
-
-    def _begin_rows(self, change: SectionChange) -> None:
-        """The changed rows of another section, of which none is read yet."""
-        if self._changed_rows is not None:
-            self._changed_rows.end()
-        diff, self._changed_rows = self._diff, None
-        if diff is None:
-            return
-        self._changed_rows = PagedRows(
-            self,
-            self.rows,
-            lambda _engine, start, count: diff.rows(change, start, count),
-            lambda rows: present.row_columns(change, self._row, rows),
-            self._rows_failed,
-        )
-
-    def _row(self, number: int) -> RowChange | None:
-        """A changed row; None while it is read, which is begun here."""
-        return self._changed_rows.row(number) if self._changed_rows is not None else None
-
-    def _rows_failed(self, problem: str) -> None:
-        self.rows.set_empty(plain(problem, styles.BAD))
-        self.rows.set_items(())
-
-    # --- rows with a text, and the one that is wanted ------------------------------------------------------------
-
-    @on(RowTable.Sought)
-    def _sought(self, event: RowTable.Sought) -> None:
-        change, diff = self._change, self._diff
-        if change is None or diff is None:
-            return
-        if not event.text:
-            self._show_all(change, self.rows.item or 0)  # its neighbours are seen now
-            return
-        self.rows.set_items(())
-        if self._changed_rows is not None:
-            self._changed_rows.set_columns()
-        self.rows.set_empty(Text("looking…", style="dim"))
-        self._scanner.begin(diff, change, holds(event.text, present.columns_of(change)), self._have_found)
-
-    def _have_found(self, numbers: tuple[int, ...], read: int, ended: bool) -> None:
-        self.rows.have_found(len(numbers), read, over=ended)
-        if ended:
-            self.rows.set_empty(plain(NONE_FOUND, styles.DIM))
-        if len(numbers) != len(self.rows.items):
-            self.rows.set_items(numbers)
-        self._say_hits()
-
-    @on(VirtualTable.Highlighted, "#rows")
-    def _say_hits(self) -> None:
-        """Which hit of how many the cursor is on."""
-        self.query_one("#right").border_subtitle = escaped(self.rows.hits)
+        wanted = None
+        if self._is_wanted(change):
+            wanted, self._wanted = self._wanted, None
+        self._right.show(self._diff, change, wanted=wanted)
 
     def _go_to_wanted(self, changes: Sequence[SectionChange]) -> None:
         """Put the cursor on the section that is wanted as soon as it is listed; its row is looked for from there."""
@@ -382,19 +267,6 @@ class DiffScreen(DysnomiaScreen):
     def _is_wanted(self, change: SectionChange) -> bool:
         line = self._wanted
         return line is not None and (change.section.kind, change.section.name) == (line.kind, line.name)
-
-    def _go_to_row(self, change: SectionChange) -> None:
-        """Put the cursor on the row that is wanted, where it is in this section."""
-        if not self._is_wanted(change):
-            return
-        line, self._wanted = self._wanted, None
-        if line is not None and self._diff is not None and not line.whole and change.section.form is not Form.BYTES:
-            self.rows.focus()
-            self._scanner.begin(self._diff, change, partial(is_change, line), self._have_row, 1)
-
-    def _have_row(self, numbers: tuple[int, ...], _read: int, _ended: bool) -> None:
-        if numbers:
-            self.rows.go_to(numbers[0])
 
     # --- actions ------------------------------------------------------------------------------------------------
 
@@ -432,7 +304,7 @@ class DiffScreen(DysnomiaScreen):
         """The marked sections, or else the marked rows; with none, the whole of the older side."""
         if not isinstance(self._old, int):
             return
-        change, diff = self._change, self._diff
+        change, diff = self._right.change, self._diff
         if self.sections.marks:
             put_sections_back(self.services, self._of, self._old, self.sections)
         elif self.rows.marks and change is not None and diff is not None:
@@ -446,32 +318,30 @@ class DiffScreen(DysnomiaScreen):
     @on(VirtualTable.Chosen, "#rows")
     def _row_chosen(self) -> None:
         """All of the row."""
-        change, at = self._change, self.rows.item
-        row = self._row(at) if at is not None else None
+        change, at = self._right.change, self.rows.item
+        row = self._right.row(at) if at is not None else None
         if change is not None and row is not None:
             lines = whole_row.of_change(present.columns_of(change), row)
             self.services.push_screen(RowScreen(f"{change.section.name}: {whole_row.title_of(row)}", lines))
 
     def act_diff_copy(self) -> None:
         """The row under the cursor; where the sections have the focus, the path."""
-        at = self.rows.item
-        row = self._row(at) if at is not None and self.rows.has_focus else None
+        row, change = self._right.here, self._right.change
         if row is not None:
             self.services.copy(whole_row.changed_as_text(row), "the row")
-        elif self._change is not None:
-            self.services.copy(f"{self._of}/{self._title}/{self._change.section.name}", "the path")
+        elif change is not None:
+            self.services.copy(f"{self._of}/{self._title}/{change.section.name}", "the path")
 
     def act_diff_history(self) -> None:
         """Of the row under the cursor; of the section where the sections have the focus."""
-        change, at = self._change, self.rows.item
+        change, row = self._right.change, self._right.here
         if change is None:
             return
         section = change.section
-        row = self._row(at) if at is not None and self.rows.has_focus else None
         if row is not None:
             cells = row.new if row.new is not None else row.old or ()
             self.services.go.history(self._of, *history_of(section, cells))
-        elif at is None and self.rows.has_focus and self.rows.filter_text:
+        elif self.rows.item is None and self.rows.has_focus and self.rows.filter_text:
             self.services.go.history(self._of, *history_of_text(section, self.rows.filter_text))
         elif not self.rows.has_focus:
             asked = HistoryAsked(f"{section.kind}:{section.name}")
