@@ -73,6 +73,16 @@ def test_no_setting_of_anybodys_is_a_change_of_state(bare: Bare, postgres: Postg
     assert postgres.sql("TABLE t", "orders", PGOPTIONS=CLIENT) == rows
 
 
+def test_the_statements_of_a_load_do_not_wait_for_the_disk_each(bare: Bare, postgres: PostgresServer) -> None:
+    """Shown by a view that is filled in the load: also where the database wants every commit to wait."""
+    postgres.sql("CREATE DATABASE orders")
+    postgres.sql("CREATE MATERIALIZED VIEW waits AS SELECT current_setting('synchronous_commit') AS v", "orders")
+    postgres.sql("ALTER DATABASE orders SET synchronous_commit = on")
+    restore(bare, bare.dump())
+    assert postgres.sql("TABLE waits", "orders") == "off"
+    assert postgres.sql("SHOW synchronous_commit", "orders") == "on", "of the database as it was"
+
+
 def test_a_limit_of_temporary_files_breaks_no_question_off(bare: Bare, postgres: PostgresServer) -> None:
     for setting in ("temp_file_limit = 0", "work_mem = '64kB'", "enable_hashagg = off"):
         postgres.sql(f"ALTER ROLE postgres SET {setting}")

@@ -69,6 +69,10 @@ set, too."""
 _NEWER_MINORS: Mapping[str, str] = {"restrict_nonsystem_relation_kind": ""}
 """Came with a minor release: set where the server knows it."""
 
+WAITS = "synchronous_commit"
+"""Whether a commit waits for the disk, and for a standby. Of a load each statement is one: with a thousand tables it is
+half of the time. What is lost in a crash of the server is the end of it, and a load that has not ended is dropped. What
+comes after a whole one (ANALYZE, the swap) waits, and the disk has then all that was written before."""
 MONEY = "lc_monetary"
 """What a value of type money means depends on it; a dump of ours is written with ``C``."""
 ASSUMED = 14
@@ -135,10 +139,11 @@ def opening(own: Mapping[str, str], *, money: str) -> str:
     from dysnomia_plugins.types.postgresql.names import literal
 
     ours = (_ALWAYS, _MEANING, *_SINCE.values())
-    fixed = {name.lower() for names in ours for name in names} | {"client_encoding", "session_authorization"}
+    fixed = {name.lower() for names in ours for name in names} | {"client_encoding", "session_authorization", WAITS}
     wanted = {name: value for name, value in own.items() if name.lower() not in fixed} | dict(_NEWER_MINORS)
     values = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in wanted.items())
     lines = [
+        f"SET {WAITS} = off;",
         "SELECT pg_catalog.set_config(s.name, v.value, false) FROM pg_catalog.pg_settings s,"
         f" (VALUES {values}) v(name, value)"
         " WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) pg_catalog.lower(v.name)"
