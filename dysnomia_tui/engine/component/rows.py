@@ -76,5 +76,5 @@ def typed(key: tuple[str, ...]) -> str:
     if len(key) == 1:
         return key[0]
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(key)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(key)  # so that a cell with one of these is put in quotation marks
+    return text.getvalue().removesuffix("\r\n")

@@ -35,23 +35,35 @@ class HistoryAsked:
         return cls(data["text"], data["section"], None if row is None else tuple(row))
 
     def key_in(self, section: Section) -> tuple[str, ...] | None:
-        """The cells of the key that is meant, in the order of ``section.key``; None where it is not one of these."""
+        """The cells of the key that is meant, in the order of ``section.key``; None where it is not one of these.
+        ``sku=lamp,shelf=1`` says their names as well."""
         if self.row is not None:
             cells = [cell for cell in self.row if cell is not None]
             return tuple(cells) if len(cells) == len(section.key) == len(self.row) else None
-        parts = [self.text] if len(section.key) == 1 else _separated(self.text)
-        if len(parts) != len(section.key):
+        typed = key_typed(section, self.text)
+        if typed is None:
             return None
-        return tuple(part.removeprefix(f"{name}=") for part, name in zip(parts, section.key, strict=True))
+        named = [cell.partition("=") for cell in typed]
+        if all(before == name and is_there for (before, is_there, _), name in zip(named, section.key, strict=True)):
+            return tuple(value for _, _, value in named)
+        return typed
 
     def is_line(self, cells: Sequence[str | None]) -> bool:
         """Whether this is the row of a section without a key."""
         return tuple(cells) == self.row if self.row is not None else as_text(cells) == self.text
 
 
+def key_typed(section: Section, text: str) -> tuple[str, ...] | None:
+    """The cells of a key as they are typed; None where the section's key has fewer or more."""
+    cells = [text] if len(section.key) == 1 else _separated(text)
+    return tuple(cells) if len(cells) == len(section.key) else None
+
+
 def _separated(text: str) -> list[str]:
     """Cells separated by commas, in quotation marks where they hold one; a text that is not written so (with a line
     break outside of them, say) is cut at each comma."""
+    if '"' not in text:  # a line break at its end, which would be taken for the end of the record, is of the last cell
+        return text.split(",")
     try:
         return next(csv.reader([text]), [])
     except csv.Error:

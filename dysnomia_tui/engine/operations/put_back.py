@@ -52,6 +52,8 @@ def plan_put_back(
     known = seen.rows or not any(one.lacking for one in asked)
     what = plural(count, _word(machine, key)) if known else "what live lacks"
     title = f"put {what} of generation {number} back into {key}"
+    if not blockers and seen.rows and not any(row.known for row in seen.rows):
+        blockers, code = tuple(_unknown(seen.rows)), Exit.NOT_FOUND
     plan = _plan(machine, generation, seen, blockers or _nothing(seen, number, asked), title, now)
     command = _command(key, number, asked, text)
     return replace(plan, params={**plan.params, "text": text, "blocked": int(code)}, command=command)
@@ -165,7 +167,11 @@ def _plan(
             **component_depends(machine, key),
             **live_depends(key, seen.identity),
         },
-        warnings=(*_left_out(seen.rows), *seen.warnings, *generation_warnings(machine, generation)),
+        warnings=tuple(
+            text
+            for text in (*_left_out(seen.rows), *seen.warnings, *generation_warnings(machine, generation))
+            if text not in blockers
+        ),
         blockers=tuple(blockers),
         confirm=confirmation(grade, (key,), str(len(taken))),
         made=now,
@@ -236,6 +242,10 @@ def _left_out(rows: Sequence[RowSeen]) -> Iterator[str]:
     yield from (f"left as it is: {text}" for text in conflicts[:CONFLICTS_SHOWN])
     if len(conflicts) > CONFLICTS_SHOWN:
         yield f"and {len(conflicts) - CONFLICTS_SHOWN:,} more would be left as they are"
+    yield from _unknown(rows)
+
+
+def _unknown(rows: Sequence[RowSeen]) -> Iterator[str]:
     unknown = [",".join(row.row.key) or _named(row.row.section) for row in rows if not row.known]
     if unknown:
         more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""

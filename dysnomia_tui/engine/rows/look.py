@@ -15,7 +15,7 @@ from dysnomia_tui.engine.component.rows import MOST_ROWS, WAS_GONE, RowsAsked
 from dysnomia_tui.engine.component.rows_by_key import Key, wanted_rows
 from dysnomia_tui.engine.contents.contents import is_meant
 from dysnomia_tui.engine.diff.pairing import changed_cells
-from dysnomia_tui.engine.finding.asked import HistoryAsked, as_text
+from dysnomia_tui.engine.finding.asked import as_text, key_typed
 
 LONGEST = 200
 """Characters of a row that a plan repeats."""
@@ -189,7 +189,7 @@ class _Gathered:
 
 
 def _typed(section: Section, text: str) -> Key:
-    key = HistoryAsked(text).key_in(section)
+    key = key_typed(section, text)  # as it stands: NAME=VALUE may be a value, and the row of VALUE another
     if key is None:
         raise NotSafe(f"{text} is not a key of {section.kind} {section.name}", _keys(section))
     return key

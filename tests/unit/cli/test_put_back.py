@@ -52,7 +52,9 @@ def test_rows_by_key_by_file_and_all_that_are_lacking(
     assert put_back("--generation", "3", "--section", "table:none", "--row", "1") == 5
 
 
-def test_a_file_of_keys_as_other_programs_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_keys_as_other_programs_write_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With CR LF and a mark of byte order; a key may hold what else ends a line for Unicode."""
     ledger = make_ledger(tmp_path)
     ledger.enter(monkeypatch)
@@ -62,11 +64,16 @@ def test_a_file_of_keys_as_other_programs_write_it(tmp_path: Path, monkeypatch: 
         db.executemany("INSERT INTO notes VALUES (?)", [(key,) for key in keys])
     assert call(monkeypatch, "dysnomia", "-o", "snapshot", *WHERE) == 0
     number = str(ledger.chronicle.store.generations(SHOP)[-1].number)
+    of_notes = ("--generation", number, "--section", "table:notes")
     with closing(sqlite3.connect(ledger.database)) as db, db:
         db.execute("DELETE FROM notes")
+    assert call(monkeypatch, "dysnomia", "-o", "put-back", *WHERE, *of_notes, "--row", "name=one") == 5
+    assert "neither the generation nor live has name=one" in capsys.readouterr().err
+    with closing(sqlite3.connect(ledger.database)) as db:
+        assert db.execute("SELECT name FROM notes").fetchall() == [], "the row of another key stays as it is"
     (tmp_path / "keys").write_bytes("\ufeff{}\r\n{}\r\n\r\n{}".format(*keys).encode())
-    asked = ("--generation", number, "--section", "table:notes", "--rows", str(tmp_path / "keys"))
-    assert call(monkeypatch, "dysnomia", "-o", "put-back", *WHERE, *asked) == 0
+    keys_in_file = ("--rows", str(tmp_path / "keys"))
+    assert call(monkeypatch, "dysnomia", "-o", "put-back", *WHERE, *of_notes, *keys_in_file) == 0
     with closing(sqlite3.connect(ledger.database)) as db:
         assert db.execute("SELECT name FROM notes ORDER BY name").fetchall() == sorted((key,) for key in keys)
 
