@@ -161,6 +161,7 @@ def _plan(
             "id": generation.id,
             "rows": [row.row.to_json() for row in taken],
             "word": _word(machine, key),
+            "left": sum(bool(row.conflict) for row in seen.rows),
         },
         depends={
             **generation_depends(key, generation.number, generation.id),
@@ -290,10 +291,11 @@ def run_put_back(work: JobContext) -> Outcome:
     done = activities.put_back(work.component_job(), params["number"], params["id"], planned, work.plan.title)
     if of is not None and done.done:
         work.board.folder(of).record().step("undone", by=work.id)
-    return _outcome(done, params["number"], str(params.get("word", "row")))
+    return _outcome(done, params["number"], str(params.get("word", "row")), int(params.get("left", 0)))
 
 
-def _outcome(done: PutBack, number: int, word: str) -> Outcome:
+def _outcome(done: PutBack, number: int, word: str, planned_left: int) -> Outcome:
+    """``planned_left``: rows that were asked for, and that the plan named as left."""
     changed = [_row_named(row) for row in done.left]
     against = [_row_named(row) for row, _ in done.against]
     details: dict[str, Any] = {
@@ -306,15 +308,18 @@ def _outcome(done: PutBack, number: int, word: str) -> Outcome:
     }
     rows = plural(done.done, word)
     message = f"{rows} of generation {number} in live again; guard {done.guard.number}"
-    if not changed and not against:
+    if not changed and not against and not planned_left:
         return Outcome(JobState.DONE, "; ".join((message, *done.warnings)), details=details)
     if changed:
         message = f"{message}; left as they were, for they changed since the plan: {_some(changed, ', ')}"
     if against:
         reasons = _some([reason for _, reason in done.against], "; ")
         message = f"{message}; left as they were, for what came to live since the plan: {reasons}"
+    if planned_left:
+        message = f"{message}; left as the plan named it: {plural(planned_left, word)}"
     state, code = (JobState.PARTLY, Exit.PARTLY) if done.done else (JobState.FAILED, Exit.FAILED)
-    return Outcome(state, message, code, "look at the new plan", details)
+    hint = "look at the new plan" if changed or against else "the plan says of each why"
+    return Outcome(state, message, code, hint, details)
 
 
 def _row_named(row: PlannedRow) -> str:

@@ -130,6 +130,9 @@ def test_a_key_that_is_used_again_is_named_and_left(lost: EngineFixture, engine:
     plan = engine.plan_put_back(ORDERS, 1, asked(2, 3, seen=WAS_GONE))
     assert plan.warnings == ("left as it is: the key 2 of table t is used again, by the row 2 | new customer",)
     assert lines(plan) == ["+ 3 | row 3 (live has no row 3)"]
+    job = lost.run(engine, plan)
+    assert (job.state, job.details["exit"]) == (JobState.PARTLY, 3), "a script learns that not all is back"
+    assert job.message.endswith("; left as the plan named it: 1 row")
     assert engine.plan_put_back(ORDERS, 1, asked(2, seen=WAS_GONE)).blockers == (
         "no row is left that can be put back: the key 2 of table t is used again, by the row 2 | new customer",
     )
