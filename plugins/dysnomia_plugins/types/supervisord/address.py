@@ -39,6 +39,8 @@ class Address:
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
     hint: str = "start it"
     """What to do where nothing answers."""
+    user: str = ""
+    """Whom supervisord becomes (``user`` of ``[supervisord]``)."""
 
 
 def address(files: Sequence[Path] = FILES) -> Address:
@@ -57,7 +59,8 @@ def address(files: Sequence[Path] = FILES) -> Address:
     try:
         parser.read(file, encoding="utf-8")
         values = dict(parser.items("supervisorctl")) if parser.has_section("supervisorctl") else {}
-        return _parsed({name: _expanded(value, file) for name, value in values.items()})
+        reached = _parsed({name: _expanded(value, file) for name, value in values.items()})
+        return replace(reached, user=parser.get("supervisord", "user", fallback=""))
     except (configparser.Error, ValueError, OSError):  # their words may hold a line with a password
         raise PluginError(f"[supervisorctl] in {file} cannot be read", "see its serverurl") from None
 
