@@ -25,14 +25,18 @@ MASK = "/dev/null"
 """Where systemd leads the file of a unit that is masked."""
 BOOTED = Path("/run/systemd/system")
 """There where systemd runs the machine (sd_booted(3))."""
-SERVERS = ("postgresql.service", "mariadb.service", "mysql.service", "redis-server.service", "redis.service")
+SERVERS = ("remote-fs.target", "postgresql.service", "mariadb.service", "mysql.service", "redis-server.service",
+           "redis.service", "valkey-server.service", "valkey.service", "mongod.service", "influxdb.service",
+           "slapd.service", "ejabberd.service", "docker.service")  # fmt: skip
 """What is started first where it is there: a timer that was missed runs soon after boot."""
 _SIMPLE = pattern(r"(?:(?P<day>Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::00)?")
 """A time that cron has words for."""
 HARDENING = ("LockPersonality=yes", "ProtectClock=yes", "ProtectHostname=yes", "ProtectKernelModules=yes",
              "ProtectKernelTunables=yes", "ProtectKernelLogs=yes", "RestrictRealtime=yes")  # fmt: skip
 """What no job needs. Not: a closed file system, a private /tmp, no setuid: live state may be anywhere, sockets stand in
-/tmp, and a restored tree has the modes it had."""
+/tmp, and a restored tree has the modes it had. For the system's units alone: from systemd 253 on such options put a
+user's unit into a user namespace, where root's files belong to nobody and so nothing may be obeyed; and what they
+protect is not a user's anyway."""
 
 
 class NotWritten(EngineError):
@@ -122,7 +126,7 @@ def _units(
         "[Unit]", f"Description={task.title}", "Documentation=man:systemd.timer(5)", f"After={' '.join(SERVERS)}",
         *(f"OnFailure={unit}" for unit in settings.schedule_on_failure),
         "", "[Service]", "Type=oneshot", f"ExecStart={command}", "UMask=0077", "Nice=5", "IOSchedulingPriority=6",
-        *HARDENING,
+        *(HARDENING if os.geteuid() == 0 else ()),
         *(f"Environment={_quoted(f'{key}={value}')}" for key, value in sorted(environ.items())),
     ]  # fmt: skip
     if task.fine:

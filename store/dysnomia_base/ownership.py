@@ -30,6 +30,7 @@ MAX_LINKS = 40
 _DISTRIBUTION_GIDS = 100
 """Groups below are numbered by the distribution (Debian policy 9.2.2); users' groups are not among them."""
 _ACCESS_LIST = "system.posix_acl_access"
+_NIX_STORE = "/nix/store/"
 
 
 def why_not_obeyed(path: str | os.PathLike[str], uid: int | None = None, *, inside: bool = False) -> str:
@@ -110,23 +111,46 @@ def refusal(path: str | os.PathLike[str], uid: int | None = None) -> str:
 
 
 def refusal_below(path: str | os.PathLike[str], uid: int | None = None) -> str:
-    """The same for a folder with everything in it (a component's initial state is loaded as whoever loads it)."""
+    """The same for a folder with everything in it (a component's initial state is loaded as whoever loads it), and in
+    the folders that links in it lead to: what is read or run through such a link is as good as in it."""
     refused = refusal(path, uid)
     if refused or not os.path.isdir(path):  # noqa: PTH112
         return refused
     caller = os.geteuid() if uid is None else uid
-    for at, folders, files in os.walk(path):
-        for name in (*folders, *files):
-            here = f"{at}/{name}"
-            status = os.lstat(here)
-            reason = why_not_status(status, caller)
-            if not reason and stat.S_ISLNK(status.st_mode) and not _is_device(here):  # /dev/null masks a unit
-                refused = refusal(here, caller)
+    ahead, walked = [os.fspath(path)], {os.path.realpath(path)}
+    while ahead:
+        for at, folders, files in os.walk(ahead.pop()):
+            for name in (*folders, *files):
+                here = f"{at}/{name}"
+                status = os.lstat(here)
+                if not stat.S_ISLNK(status.st_mode):
+                    reason = _why_not(here, status, caller, last=True)
+                    if reason:
+                        return f"{here} is left out: it{reason.removeprefix(here)}"
+                    continue
+                refused = _refused_link(here, status, caller)
                 if refused:
                     return refused
-            if reason:
-                return f"{here} is left out: it {reason}"
+                led_to = _led_to(here)
+                if led_to not in (*walked, ""):
+                    walked.add(led_to)
+                    ahead.append(led_to)
     return ""
+
+
+def _refused_link(here: str, status: os.stat_result, caller: int) -> str:
+    """Why a link in a folder is left out; what it leads to is looked at, but not what is in that."""
+    reason = why_not_status(status, caller)
+    if reason:
+        return f"{here} is left out: it {reason}"
+    return "" if _is_device(here) else refusal(here, caller)  # /dev/null masks a unit
+
+
+def _led_to(here: str) -> str:
+    """The folder that a link leads to; ``""`` for anything else, and for what is in a Nix store: nobody changes that,
+    and each of its packages leads to many others."""
+    led_to = os.path.realpath(here)
+    return led_to if os.path.isdir(led_to) and not led_to.startswith(_NIX_STORE) else ""  # noqa: PTH112
 
 
 def who_else_reads(status: os.stat_result, uid: int) -> str:

@@ -11,6 +11,7 @@ from dysnomia_base.ownership import why_not_obeyed
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Runner
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.interface.context import SERVICE_UMASK
 from dysnomia_plugins.toolkit.process import TimedOut
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.errors import EngineError
@@ -65,14 +66,20 @@ class Hooks:
             raise HookFailed(f"'{name}' of group {self.group} was not run: {reason}", "only root or you may write it")
         document = {"group": self.group, "action": self.action, "hook": name, "job": self.job, "outcome": outcome}
         env = {**child_environment(os.environ), **{f"DYSNOMIA_{word.upper()}": text for word, text in document.items()}}
-        try:
-            done = self.runner.run(argv, env=env, timeout=self.limit)
+        lines: list[str] = []
+
+        def note(line: bytes) -> None:
+            if len(lines) < LINES:
+                lines.append(line.decode("utf-8", "replace"))
+
+        try:  # a server that it starts lives on, as its own; what it writes is read by others
+            self.runner.follow(argv, env=env, timeout=self.limit, umask=SERVICE_UMASK, on_stdout=note)
         except TimedOut:
             late = f"it did not end within {self.limit:g} s and was killed"
             raise HookFailed(f"'{name}' of group {self.group} failed: {late}", "see time_limit of the group") from None
         except PluginError as error:
             raise HookFailed(f"'{name}' of group {self.group} failed: {error.message}", "see its log") from None
-        for line in done.stdout.decode("utf-8", "replace").splitlines()[:LINES]:
+        for line in lines:
             self.log(f"{name}: {line}")
 
 

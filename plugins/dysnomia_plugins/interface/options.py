@@ -44,6 +44,8 @@ class ReadOptions(ChildOptions, total=False):
 class FollowOptions(ReadOptions, total=False):
     """Of one whose output is handed on as it comes, and which may leave daemons behind."""
 
+    timeout: float | None
+    """Seconds."""
     on_stdout: Callable[[bytes], Any] | None
     """Called in another thread for each line of output, without its newline."""
 

@@ -30,14 +30,15 @@ def of_snapshot(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def free_bytes(path: str | os.PathLike[str] | None) -> int | None:
-    """Bytes that are free where ``path`` is; None where that cannot be seen, or no path is known."""
+    """Bytes that are free where ``path`` is; None where that cannot be seen, no path is known, or the file
+    system does not count them (ramfs, some of FUSE's)."""
     if not path:
         return None
     try:
         seen = os.statvfs(path)
     except OSError:
         return None
-    return seen.f_bavail * seen.f_frsize
+    return seen.f_bavail * seen.f_frsize if seen.f_blocks else None
 
 
 def on_read_only(path: str) -> Iterator[Finding]:

@@ -49,21 +49,36 @@ class Keeper:
 
 
 class LineSplitter:
-    """Turns chunks into calls with one line each, without its newline."""
+    """Turns chunks into calls with one line each, without its newline.
 
-    def __init__(self, call: Callable[[bytes], object]) -> None:
+    Args:
+        longest: bytes of a line that is handed on; in the place of a longer one, which might hold half a secret where
+            it was cut, stands how long it was. None: any.
+    """
+
+    def __init__(self, call: Callable[[bytes], object], longest: int | None = None) -> None:
         self._call = call
         self._rest = b""
+        self._longest = longest
+        self._dropped = 0
 
     def feed(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._call(line)
+            self._hand_on(line)
+        if self._longest is not None and (self._dropped or len(self._rest) > self._longest):
+            self._dropped += len(self._rest)
+            self._rest = b""
 
     def finish(self) -> None:
-        if self._rest:
+        if self._rest or self._dropped:
             rest, self._rest = self._rest, b""
-            self._call(rest)
+            self._hand_on(rest)
+
+    def _hand_on(self, line: bytes) -> None:
+        size, self._dropped = self._dropped + len(line), 0
+        whole = size == len(line) and (self._longest is None or size <= self._longest)
+        self._call(line if whole else b"[a line of %d bytes]" % size)
 
 
 class Drain:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT = 64 << 20
 """Bytes of standard output that ``run`` keeps; more is an error, not memory."""
 STDERR_LIMIT = 64 << 10
+LINE_LIMIT = 64 << 10
+"""Bytes of a line that ``follow`` hands on: such lines are for a log."""
 PIPE_SIZE = 1 << 20
 CHUNK = 1 << 18
 POLL = 0.1
@@ -132,11 +134,15 @@ class ProcessRunner:
         """Run to the end of the program itself, handing on each line that it prints.
 
         It inherits no lock, and a daemon that it leaves behind holds none. Until it has ended a keeper holds them: when
-        we die the keeper ends all of the program's group first, so that no half of an activity goes on unlocked."""
-        out = LineSplitter(options.get("on_stdout") or _ignore)
-        errors = LineSplitter(options.get("on_stderr") or _ignore)
+        we die the keeper ends all of the program's group first, so that no half of an activity goes on unlocked.
+
+        Raises ProcessFailed (TimedOut after ``timeout`` seconds), Cancelled, ToolMissing."""
+        out = LineSplitter(options.get("on_stdout") or _ignore, LINE_LIMIT)
+        errors = LineSplitter(options.get("on_stderr") or _ignore, LINE_LIMIT)
+        timeout = options.get("timeout")
         with LockKeeper((*self._inherit, *options.get("pass_fds", ())), self._tool_path) as keeper:
-            child = self._start(argv, options, sink=out.feed, errors=errors.feed, keeper=keeper)
+            heard = errors.feed if options.get("on_stderr") else None
+            child = self._start(argv, options, sink=out.feed, errors=heard, timeout=timeout, keeper=keeper)
             try:
                 with child:
                     pass

@@ -211,7 +211,7 @@ def unpack(
     archive = reader.archive
     needed = missing(workspace, archive)
     free = free_bytes(workspace.layout.root)
-    if needed > free:
+    if free is not None and needed > free:
         raise StoreFull(
             f"importing {reader.path} needs {needed:,} bytes, and {free:,} are free",
             "free some space, then import it again",

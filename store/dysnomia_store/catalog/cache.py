@@ -39,6 +39,10 @@ _WATCHED = ("generations", "snapshots", "history", "metadata", "checks", "marks"
 _RACY = 50_000_000
 """Nanoseconds. A folder changed so short a time before it was read may change again without its time moving on
 (the kernel's clock for files ticks every 1 to 10 ms): such a reading is not proof of anything later."""
+_SECOND = 1_000_000_000
+_RACY_BY_SECONDS = 2 * _SECOND + _RACY
+"""The same where the time is a whole second: so are all on ext2 and ext3, ext4 with inodes of 128 bytes and what such
+is exported by NFS; FAT has two seconds."""
 _LINES = (
     "SELECT number, gen.id, as_of, estimated, until, seen, history, marks, suspicious, trouble, metadata, last_check"
     " FROM gen LEFT JOIN snap ON snap.cid = gen.cid AND snap.id = gen.id WHERE gen.cid = ?"
@@ -328,18 +332,21 @@ def _make(db: sqlite3.Connection) -> None:
 def prove(layout: Layout, key: ComponentKey) -> tuple[str, bool]:
     """What a component's folders look like from outside, and whether they have been still for long enough."""
     parts: list[str] = []
-    newest = 0
+    now, still = time.time_ns(), True
     for folder in layout.all_of(_WATCHED, key):
-        newest = max(newest, _look(folder, parts))
-    newest = max(newest, _look(layout.seen_text(key), parts))
-    return " ".join(parts), abs(time.time_ns() - newest) > _RACY
+        still &= _look(folder, parts, now)
+    still &= _look(layout.seen_text(key), parts, now)
+    return " ".join(parts), still
 
 
-def _look(path: str | Path, parts: list[str]) -> int:
+def _look(path: str | Path, parts: list[str], now: int) -> bool:
+    """Whether it has been still for so long that a change from now on would show."""
     try:
         at = os.stat(path)  # noqa: PTH116 (twice as quick, and asked for every component)
     except OSError:
         parts.append("-")
-        return 0
-    parts.append(f"{at.st_ino}.{at.st_mtime_ns}.{at.st_ctime_ns}.{at.st_size}")
-    return max(at.st_mtime_ns, at.st_ctime_ns)
+        return True
+    changed, written = at.st_ctime_ns, at.st_mtime_ns
+    parts.append(f"{at.st_ino}.{written}.{changed}.{at.st_size}")
+    newest = max(written, changed)
+    return abs(now - newest) > (_RACY if newest % _SECOND else _RACY_BY_SECONDS)

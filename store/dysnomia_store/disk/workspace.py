@@ -186,7 +186,7 @@ class Workspace:
         """Create the reserve file if it is missing and the disk is far from full. Never fails."""
         path = self.layout.top("reserve")
         try:
-            if path.exists() or free_bytes(self.layout.root) < _FREE_ENOUGH:
+            if path.exists() or (free_bytes(self.layout.root) or 0) < _FREE_ENOUGH:
                 return
             with self.staging("") as base:
                 temporary = base / "reserve"
@@ -214,10 +214,11 @@ class Workspace:
         return True
 
 
-def free_bytes(path: Path) -> int:
-    """Free bytes on the file system of a path, or of its nearest folder above that is there. Raises OSError."""
+def free_bytes(path: Path) -> int | None:
+    """Free bytes on the file system of a path, or of its nearest folder above that is there; None where it does not
+    count them, as ramfs and some of FUSE's: it says that it has none at all. Raises OSError."""
     at = os.statvfs(next((folder for folder in (path, *path.parents) if folder.is_dir()), path))
-    return at.f_bavail * at.f_frsize
+    return at.f_bavail * at.f_frsize if at.f_blocks else None
 
 
 def _alone(descriptor: int) -> bool:

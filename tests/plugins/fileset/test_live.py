@@ -19,7 +19,7 @@ from dysnomia_plugins.toolkit.trees import dump
 from dysnomia_plugins.toolkit.trees.dump import TICK
 from dysnomia_plugins.toolkit.trees.member import Kind
 from dysnomia_plugins.toolkit.trees.names import RootAt
-from dysnomia_plugins.toolkit.trees.second_look import changed_since
+from dysnomia_plugins.toolkit.trees.second_look import Began, changed_since
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_plugins.types.fileset import Fileset
 from tests.plugins.fileset.changes import ROOT
@@ -29,6 +29,7 @@ from tests.plugins.other_user import passable
 from tests.waiting import wait_until
 
 BIG = 3 << 20
+HOUR = 3600 * 10**9
 
 
 @pytest.fixture
@@ -227,6 +228,38 @@ def test_the_second_look_finds_what_changed_and_opens_no_file(tmp_path: Path, mo
     monkeypatch.setattr(os, "pread", None)
     assert sorted(changed_since(roots, last)) == ["data/a/deeper/new", "data/b", "data/b/link"]
     assert len(changed_since(roots, 0)) == 8
+
+
+def _set_clock(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    """Have the clock differ from that of the files."""
+    monkeypatch.setattr(time, "time_ns", lambda: int(time.clock_gettime_ns(time.CLOCK_REALTIME)) + hours * HOUR)
+
+
+@pytest.mark.parametrize("hours", [0, -1, -9000])
+def test_what_was_written_by_a_clock_that_was_ahead_is_not_being_changed(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    last = max(path.lstat().st_ctime for path in (tmp_path / "srv" / "data").rglob("*"))
+    wait_until(lambda: time.time() - last > 2 * TICK)
+    _set_clock(monkeypatch, hours)
+    assert _dumped(component, tmp_path)[1] == ()
+
+
+@pytest.mark.parametrize(("first", "then"), [(0, 0), (0, -1), (0, 1), (1, 0), (-1, 0), (-1, -2)])
+def test_what_changes_is_seen_though_the_clock_is_set_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int, then: int
+) -> None:
+    """The files' times are of the first clock, the second or neither: they are changed while that is what it shows."""
+    _set_clock(monkeypatch, first)
+    began = Began()
+    _set_clock(monkeypatch, then)
+    since, until = began.until_now(own_clock=True)
+    for shown in {first, then} if first != then else {first}:
+        now = time.clock_gettime_ns(time.CLOCK_REALTIME) + shown * HOUR
+        assert since < now
+        assert now <= until or (first == then and now - until < 1e9)
+    assert began.until_now(own_clock=False)[1] > time.time_ns() * 2
+    assert began.until_now(own_clock=True, before=7)[0] <= since - 7 + 1_000_000_000
 
 
 def test_a_socket_is_left_out_and_said(component: Component, tmp_path: Path) -> None:

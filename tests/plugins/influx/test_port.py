@@ -17,9 +17,9 @@ import pytest
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown
 from dysnomia_plugins.toolkit import stopped_server
 from dysnomia_plugins.toolkit.guarded.acting import as_ourselves
+from dysnomia_plugins.toolkit.listeners import users_listening
 from dysnomia_plugins.toolkit.processes import RunningProcess
 from dysnomia_plugins.types.influx import databases, running, swap
-from dysnomia_plugins.types.influx.listeners import users_listening
 from dysnomia_plugins.types.influx.server import Server
 from tests.plugins.conformance.driver import Driver
 from tests.plugins.influx.world import InfluxWorld

@@ -46,6 +46,15 @@ def test_a_password_is_sent_and_never_shown(file: Path) -> None:
     assert "secret" not in repr(found) + caught.value.message
 
 
+def test_a_percent_sign_is_written_twice(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As supervisord's own client reads them: 'u%x', 'a%b#c' and '%(here)s'."""
+    for written, meant in (("a%%b#c", "a%b#c"), ("%%(here)s", "%(here)s"), ("%%%(ENV_X)s%%", "%y%")):
+        monkeypatch.setenv("X", "y")
+        file.write_text(f"[supervisorctl]\nserverurl=unix:///s\nusername=u%%x\npassword={written} ;of old\n")
+        (header,) = address([file]).headers
+        assert base64.b64decode(header[1].split()[1]).decode() == f"u%x:{meant}"
+
+
 def test_a_file_that_others_may_write_is_not_followed(file: Path) -> None:
     file.write_text("[supervisorctl]\n")
     file.chmod(0o666)

@@ -299,6 +299,22 @@ def test_lines_are_split_across_chunks() -> None:
     assert lines == [b"ab", b"", b"c", b"d"]
 
 
+def test_a_line_that_is_too_long_is_not_kept_and_none_is_cut() -> None:
+    lines: list[bytes] = []
+    splitter = LineSplitter(lines.append, 4)
+    for chunk in (b"abcd\nabcde\nab", b"cde", b"f" * 100, b"\nab", b"cd\n", b"abcdef"):
+        splitter.feed(chunk)
+        assert len(splitter._rest) <= 4
+    splitter.finish()
+    splitter.finish()
+    assert lines == [b"abcd", b"[a line of 5 bytes]", b"[a line of 105 bytes]", b"abcd", b"[a line of 6 bytes]"]
+
+
+def test_what_is_followed_may_have_a_time_limit() -> None:
+    with pytest.raises(TimedOut, match="did not end within"):
+        ProcessRunner().follow(["sh", "-c", "sleep 60"], timeout=0.2)
+
+
 DAEMON = """
 sleep 60 {to} & echo $!
 echo started

@@ -241,3 +241,18 @@ def test_what_is_nested_too_deep_is_refused_by_line(opening: str, closing: str) 
     text = f'type=echo\na="{opening * 3000}{closing * 3000}"\n'
     with pytest.raises(BadProperties, match=r"line 2: .*nested more than 50 deep"):
         parse_properties(text, "the file", lambda _: "")
+
+
+def test_what_bash_computes_is_in_no_argv_and_in_no_open_file_of_what_it_runs(tmp_path: Path) -> None:
+    file = tmp_path / "c"
+    file.write_text("shown=\"$(: SECRET; tr '\\0' ' ' </proc/$$/cmdline; ls /proc/self/fd)\"\n")
+    shown = str(read_properties(file)["shown"])
+    assert "SECRET" not in shown
+    assert "bash --noprofile" in shown
+    assert shown.split()[-4:] == ["0", "1", "2", "3"], "3 is the folder that ls reads"
+
+
+def test_a_here_document_ends_where_its_text_does(tmp_path: Path) -> None:
+    file = tmp_path / "c"
+    file.write_text('a="$(cat <<E\nx $((1+1))\nE\n)"\n')
+    assert read_properties(file) == {"a": "x 2"}

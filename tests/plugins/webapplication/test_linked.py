@@ -19,6 +19,7 @@ from tests.plugins.fileset.tools import logged, make_context
 from tests.plugins.fileset.world import FilesetWorld
 from tests.plugins.other_user import needs_root
 from tests.plugins.webapplication.world import web_component
+from tests.waiting import wait_until
 
 
 class Shop:
@@ -82,6 +83,14 @@ def test_what_reloads_the_server_makes_files_as_by_hand_and_not_as_a_job_does(tm
     finally:
         os.umask(before)
     assert (tmp_path / "umask").read_text() == "0022\n"
+
+
+def test_a_server_that_a_reload_starts_is_not_killed_for_what_it_prints(tmp_path: Path) -> None:
+    """As apachectl graceful does where Apache is down."""
+    started = f"(for n in 1 2 3 4 5 6 7 8 9; do sleep 0.5; echo line || exit; done; touch {tmp_path}/ended) &"
+    shop = Shop(tmp_path, reloadCommand=("sh", "-c", started))
+    shop.activate()
+    wait_until(lambda: (tmp_path / "ended").exists())
 
 
 def test_with_a_list_of_folders_it_has_state_and_without_it_has_none(shop: Shop) -> None:

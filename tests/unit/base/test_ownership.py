@@ -155,3 +155,27 @@ def test_a_folder_is_looked_at_with_everything_in_it(file: Path) -> None:
     (file.parent / "out").unlink()
     file.chmod(0o606)
     assert refusal_below(top) == f"{file} is left out: it may be written by everyone"
+
+
+@as_root
+def test_a_folder_that_a_link_in_it_leads_to_is_looked_at_too(file: Path, tmp_path: Path) -> None:
+    top = file.parent.parent
+    elsewhere = tmp_path / "elsewhere" / "deep"
+    elsewhere.mkdir(parents=True)
+    script = elsewhere / "script"
+    script.touch()
+    (file.parent / "rc3.d").symlink_to(elsewhere.parent)
+    (elsewhere / "back").symlink_to(top)
+    assert refusal_below(top) == "", "links in a circle are walked once"
+    os.chown(script, STRANGER, 0)
+    belongs = f"it belongs to user {STRANGER}, neither root nor you"
+    assert refusal_below(top) == f"{script} is left out: {belongs}"
+
+
+@as_root
+def test_a_file_in_it_that_an_access_list_lets_others_write_is_left_out(file: Path) -> None:
+    top = file.parent.parent
+    done = subprocess.run(["setfacl", "-m", f"u:{STRANGER}:rw", file], check=False)
+    if done.returncode:
+        pytest.skip("this file system has no access lists")
+    assert refusal_below(top) == f"{file} is left out: it may be written by others, by its access list"

@@ -53,6 +53,18 @@ def test_systemd_understands_every_unit_and_expands_nothing_in_it(tmp_path: Path
     assert "OnFailure=tell@%n.service" in text
 
 
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_a_users_units_are_in_no_namespace_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int
+) -> None:
+    """There root's files would belong to nobody, and no configuration would be obeyed (systemd 253 and newer)."""
+    monkeypatch.setattr("dysnomia_tui.engine.schedule.os.geteuid", lambda: uid)
+    for timer in found(tmp_path):
+        for unit in timer.units:
+            options = re.findall(r"(?m)^(Protect|Private|Restrict|Lock|NoNew)", unit.text)
+            assert bool(options) == (uid == 0 and unit.name.endswith(".service"))
+
+
 def test_what_is_written_is_known_again_and_removed(tmp_path: Path) -> None:
     folder = tmp_path / "units"
     first = found(tmp_path, '[schedule]\ncheck = "never"\n')

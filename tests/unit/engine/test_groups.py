@@ -271,6 +271,25 @@ def test_a_hook_that_hangs_is_killed_and_nothing_is_touched(shop: Shop) -> None:
     assert shop.said() == ["before restore", "after restore undone"]
 
 
+def test_a_server_that_a_hook_starts_lives_on_and_its_files_are_as_by_hand(shop: Shop, machine: EngineFixture) -> None:
+    shop.snapshot_then_damage()
+    ended, mask = machine.root / "ended", machine.root / "mask"
+    daemon = f"(for n in 1 2 3 4 5 6 7 8 9; do sleep 0.5; echo line || exit; done; touch {ended}) &"
+    shop.engine = shop.with_keys(ORDERS, DOCS, before=f"umask > {mask}", after=f"echo started; {daemon}")
+    done = shop.run(shop.restore())
+    assert done.state is JobState.DONE
+    assert mask.read_text() == "0022\n"
+    assert "after: started" in str([event.data for event in shop.engine.follow(done.id)])
+    wait_until(ended.exists)
+
+
+def test_a_hook_that_prints_without_an_end_fails_by_its_time(shop: Shop) -> None:
+    shop.snapshot_then_damage()
+    for printed in ("yes", "cat /dev/zero", "yes >&2"):
+        shop.engine = shop.with_keys(ORDERS, DOCS, before=printed, limit=1)
+        assert "did not end within 1 s" in shop.run(shop.restore()).message
+
+
 def test_a_group_that_is_killed_in_the_middle_is_taken_back_at_the_next_start(
     shop: Shop, machine: EngineFixture
 ) -> None:

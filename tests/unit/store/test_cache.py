@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dysnomia_store.catalog import component
+from dysnomia_store.catalog.cache import prove
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.errors import NotPermitted
 from dysnomia_store.model import Check, CheckResult, Marks
 from dysnomia_store.names import ComponentKey
 from tests.unit.store.shop import KEY, START, Shop, rows
 from tests.waiting import wait_until
+
+SECOND = 10**9
 
 
 def index(shop: Shop) -> Path:
@@ -41,6 +46,33 @@ def full(shop: Shop) -> Shop:
         shop.commit(rows(count))
     settled(shop)
     return shop
+
+
+class WholeSeconds:
+    """``os`` on a file system whose times are whole seconds, as ext2's are."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(os, name)
+
+    def stat(self, path: str) -> SimpleNamespace:
+        at = os.stat(path)  # noqa: PTH116
+        floored = (stamp // SECOND * SECOND for stamp in (at.st_mtime_ns, at.st_ctime_ns))
+        written, changed = floored
+        return SimpleNamespace(st_ino=at.st_ino, st_mtime_ns=written, st_ctime_ns=changed, st_size=at.st_size)
+
+
+def test_a_second_in_which_a_folder_changed_may_see_it_change_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restore that reserved its guard's number in the second of its own generation did not find that number."""
+    shop.commit(rows(100))
+    monkeypatch.setattr("dysnomia_store.catalog.cache.os", WholeSeconds())
+    written = (shop.root / "generations" / "databases" / "orders").stat().st_ctime_ns // SECOND * SECOND
+    for later, still in ((60_000_000, False), (SECOND - 1, False), (2 * SECOND, False), (3 * SECOND, True)):
+        monkeypatch.setattr(time, "time_ns", lambda later=later: written + later)
+        assert prove(Layout(shop.root), KEY)[1] is still
+    monkeypatch.undo()
+    wait_until(lambda: prove(Layout(shop.root), KEY)[1], timeout=2)
 
 
 def test_a_fresh_index_is_not_read_again(full: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,10 @@ from dysnomia_plugins.toolkit.trees.contents import ARTEFACT
 from dysnomia_plugins.toolkit.trees.dump import TICK, TreeDump
 from dysnomia_plugins.toolkit.trees.known import FILE_SYSTEMS, JUST, LEAST, MAPPED, Known, Noting
 from dysnomia_plugins.toolkit.trees.names import purpose_of
-from dysnomia_plugins.toolkit.trees.second_look import changed_since
+from dysnomia_plugins.toolkit.trees.second_look import Began, changed_since
 from dysnomia_plugins.toolkit.trees.users import users_of
 
+MEMORY = {"tmpfs"}
 SETTLE = 5.0
 """Seconds that a guard waits for programs to close files they still write in what was set aside."""
 
@@ -32,9 +33,10 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
     aside = purpose_of(place) == Purpose.ASIDE
     if aside:
         _wait_for_writers(ctx, layout, place)
-    began, as_of = time.time_ns(), datetime.now(UTC)
+    began, as_of = Began(), datetime.now(UTC)
     names = [root.root for root in roots]
-    tells = place == layout.live and layout.kinds_below(roots) <= FILE_SYSTEMS
+    kinds = layout.kinds_below(roots)
+    tells = place == layout.live and kinds <= FILE_SYSTEMS
     with ExitStack() as stack:
         tree = TreeDump(
             ctx,
@@ -44,7 +46,8 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
             noting=Noting() if tells else None,
         )
         tree.run()
-    changed = changed_since(roots, began - int(TICK * 1e9) if aside else began)
+    own_clock = kinds <= FILE_SYSTEMS | MEMORY
+    changed = changed_since(roots, *began.until_now(own_clock=own_clock, before=int(TICK * 1e9) if aside else 0))
     if aside and (changed or tree.changed):
         raise NotSafe(
             f"{(changed or tree.changed)[0]} was written to in {place.name} while its guard was made",
@@ -65,7 +68,7 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
         warnings=(*tree.warnings, *_changed_in_words(tree.changed, changed), *map(_mounted_in_words, mounted)),
         lacks=tuple(tree.missing),
         unchanged=tree.unchanged,
-        note=_note(tree, names, began),
+        note=_note(tree, names, began.at),
     )
 
 

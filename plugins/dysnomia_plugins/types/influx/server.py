@@ -16,19 +16,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.toolkit.bounded_http import BoundedConnection
 from dysnomia_plugins.toolkit.guarded.way import user_in_words
-from dysnomia_plugins.types.influx.listeners import users_listening
+from dysnomia_plugins.toolkit.listeners import users_listening
 
 HOST, PORT = "127.0.0.1", "8086"
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _TIMEOUT = 600.0
 _MOST_OF_ANSWER = 1 << 16
+_MOST_OF_CHUNK = 1 << 29
+"""Bytes of a chunk of rows, which has to be whole before it can be read."""
 _ROWS = 10_000
 _WHERE = re.compile(r" at line \d+, char \d+")
 Series = Mapping[str, Any]
@@ -91,7 +94,7 @@ class Server:
             answer = self._query(connection, words)
             last = True
             try:
-                for line in answer:
+                while line := _line(connection, answer):
                     if not line.strip():
                         continue
                     chunk = decoder.decode(line.decode("utf-8"))
@@ -128,10 +131,10 @@ class Server:
             answer.read(_MOST_OF_ANSWER)
             return True
 
-    def _connection(self) -> HTTPConnection:
-        return HTTPConnection(self.host, self.port, timeout=self.timeout)
+    def _connection(self) -> BoundedConnection:
+        return BoundedConnection(self.host, self.port, self.timeout)
 
-    def _query(self, connection: HTTPConnection, words: Mapping[str, str]) -> HTTPResponse:
+    def _query(self, connection: BoundedConnection, words: Mapping[str, str]) -> HTTPResponse:
         answer = self._asked(
             connection, "POST", "/query", urlencode(words).encode(), "application/x-www-form-urlencoded"
         )
@@ -141,7 +144,7 @@ class Server:
 
     def _asked(
         self,
-        connection: HTTPConnection,
+        connection: BoundedConnection,
         method: str,
         path: str,
         body: bytes | None,
@@ -158,6 +161,7 @@ class Server:
                 self._require_owner(self.owner)
             with suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has read all of it
                 connection.request(method, path, body, headers)
+            connection.begin()
             return connection.getresponse()
         except (OSError, HTTPException) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
@@ -197,6 +201,15 @@ class Server:
                 "set influxdbUser and influxdbPassword to an administrator of it",
             )
         raise PluginError(f"InfluxDB on {self} refuses {what} ({answer.status}): {_said(text, statement)}")
+
+
+def _line(connection: BoundedConnection, answer: HTTPResponse) -> bytes:
+    """The next chunk of rows; nothing at the end. Raises OSError, HTTPException, ValueError for one without an end."""
+    connection.begin()
+    line = answer.readline(_MOST_OF_CHUNK)
+    if len(line) == _MOST_OF_CHUNK:
+        raise ValueError("a line without an end")
+    return line
 
 
 def _series(answer: Mapping[str, Any], statement: str) -> Iterator[Series]:

@@ -1,8 +1,8 @@
 """Where supervisord is reached: ``[supervisorctl]`` of its configuration, in the files where its client looks.
 
 ``serverurl`` (``unix:///run/supervisor.sock``, ``http://localhost:9001``), ``username``, ``password``. Of the
-expansions that it knows, ``%(here)s`` (the file's folder) and ``%(ENV_x)s`` are read. Source: "Configuration File" of
-Supervisor 4.2.
+expansions that it knows, ``%(here)s`` (the file's folder), ``%(ENV_x)s`` and ``%%`` (a percent sign) are read.
+Source: "Configuration File" of Supervisor 4.2.
 
 Where there is no such file, it is reached at its client's own default, as by Dysnomia's module: a supervisord that was
 started with a file elsewhere may well listen there. A client that finds no file is told no password.
@@ -24,7 +24,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 
 FILES = (Path("/etc/supervisord.conf"), Path("/etc/supervisor/supervisord.conf"))
 DEFAULT = "http://localhost:9001"
-_EXPANDED = re.compile(r"%\((here|ENV_(\w+))\)s")
+_EXPANDED = re.compile(r"%(?:(%)|\((here|ENV_(\w+))\)s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Address:
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
     hint: str = "start it"
     """What to do where nothing answers."""
+    user: str = ""
+    """Whom supervisord becomes (``user`` of ``[supervisord]``)."""
 
 
 def address(files: Sequence[Path] = FILES) -> Address:
@@ -57,7 +59,8 @@ def address(files: Sequence[Path] = FILES) -> Address:
     try:
         parser.read(file, encoding="utf-8")
         values = dict(parser.items("supervisorctl")) if parser.has_section("supervisorctl") else {}
-        return _parsed({name: _expanded(value, file) for name, value in values.items()})
+        reached = _parsed({name: _expanded(value, file) for name, value in values.items()})
+        return replace(reached, user=parser.get("supervisord", "user", fallback=""))
     except (configparser.Error, ValueError, OSError):  # their words may hold a line with a password
         raise PluginError(f"[supervisorctl] in {file} cannot be read", "see its serverurl") from None
 
@@ -80,6 +83,9 @@ def _parsed(values: dict[str, str]) -> Address:
 
 
 def _expanded(value: str, file: Path) -> str:
-    return _EXPANDED.sub(
-        lambda match: str(file.parent) if match[1] == "here" else os.environ.get(match[2], ""), value
-    )  # fmt: skip
+    def word(match: re.Match[str]) -> str:
+        if match[1]:
+            return "%"
+        return str(file.parent) if match[2] == "here" else os.environ.get(match[3], "")
+
+    return _EXPANDED.sub(word, value)

@@ -7,16 +7,17 @@ File" of Supervisor 4.2.
 from __future__ import annotations
 
 import http.client
-import socket
 import time
 import xmlrpc.client
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from xml.parsers.expat import ExpatError
 
 from dysnomia_plugins.errors import PluginError, ServerDown
-from dysnomia_plugins.types.supervisord.address import Address, address
+from dysnomia_plugins.types.supervisord.address import address
+from dysnomia_plugins.types.supervisord.transport import proxy
 
 TIMEOUT = 10.0
 """Seconds for one answer: what takes longer is asked for and then looked at."""
@@ -27,6 +28,7 @@ MOST_LOG = 4000
 FAILED = frozenset({"FATAL", "BACKOFF"})
 IDLE = frozenset({"FATAL", "STOPPED"})
 STOPPED = frozenset({"STOPPED", "EXITED", "FATAL"})
+NOT_ITS = "the answer is not from supervisord"
 _BAD_NAME, _NOT_RUNNING, _ALREADY_ADDED = 10, 70, 90
 
 
@@ -62,7 +64,7 @@ class Supervisor:
     def ours(cls, timeout: float = TIMEOUT) -> Supervisor:
         """The one that this machine's configuration names. Raises PluginError, NotSafe."""
         reached = address()
-        return cls(_proxy(reached, timeout), reached.shown, reached.hint)
+        return cls(proxy(reached, timeout), reached.shown, reached.hint)
 
     def _ask(self, method: str, *words: object) -> Any:
         """Raises ServerDown, PluginError."""
@@ -83,10 +85,18 @@ class Supervisor:
                 "check username and password in its configuration",
             ) from None
         except (OSError, http.client.HTTPException, xmlrpc.client.Error, ExpatError) as error:
-            why = getattr(error, "strerror", "") or "the answer is not from supervisord"
+            why = getattr(error, "strerror", "") or NOT_ITS
             raise PluginError(
                 f"cannot connect to supervisord at {self.where} ({why})", "check the permissions of its socket"
             ) from None
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Raises PluginError for an answer of another shape: anybody may listen where none runs."""
+        try:
+            yield
+        except (TypeError, LookupError, ValueError, AttributeError) as error:
+            raise PluginError(f"{NOT_ITS}: {self.where}", "see what listens there") from error
 
     def version(self) -> str:
         return str(self._ask("getSupervisorVersion"))
@@ -95,13 +105,16 @@ class Supervisor:
         """How the processes of groups are; of all, if none are named. Raises ServerDown, PluginError."""
         wanted = None if groups is None else set(groups)
         rows: Sequence[Mapping[str, Any]] = self._ask("getAllProcessInfo")
-        states = [_state(row) for row in rows]
+        with self._understood():
+            states = [_state(row) for row in rows]
         return tuple(one for one in states if wanted is None or one.group in wanted)
 
     def update(self, groups: Iterable[str], check: Callable[[], None]) -> list[str]:
         """Let it read its files again and take over what changed of these groups, and of no others. Returns those that
         it knows. ``check`` raises Cancelled where that was asked for. Raises PluginError."""
-        added, changed, removed = map(set, self._ask("reloadConfig")[0])
+        answer = self._ask("reloadConfig")
+        with self._understood():
+            added, changed, removed = ({str(name) for name in names} for names in answer[0])
         wanted = set(groups)
         running = {one.group for one in self.states(wanted)}
         for group in sorted(wanted & (changed | removed) & running):
@@ -156,9 +169,11 @@ class Supervisor:
         """The end of what a process printed, or of what it complained of where it printed nothing."""
         for method in ("tailProcessStdoutLog", "tailProcessStderrLog"):
             try:
-                text = str(self._ask(method, name, 0, MOST_LOG)[0])
+                answer = self._ask(method, name, 0, MOST_LOG)
             except Refused:  # it has no such log
                 continue
+            with self._understood():
+                text = str(answer[0])
             lines = [line for line in text.splitlines() if line.strip()]
             if lines:
                 return lines
@@ -176,38 +191,3 @@ class Refused(PluginError):
 
 def _state(row: Mapping[str, Any]) -> ProcessState:
     return ProcessState(str(row["group"]), str(row["name"]), str(row["statename"]), str(row.get("description", "")))
-
-
-# --- transport -----------------------------------------------------------------------------------------------------
-
-
-class _Connection(http.client.HTTPConnection):
-    """To a socket in the file system, or to a port."""
-
-    def __init__(self, address: Address, timeout: float) -> None:
-        super().__init__(address.host or "localhost", address.port or None, timeout=timeout)
-        self._path = address.path
-
-    def connect(self) -> None:
-        if not self._path:
-            super().connect()
-            return
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-class _Transport(xmlrpc.client.Transport):
-    def __init__(self, address: Address, timeout: float) -> None:
-        super().__init__(headers=address.headers)
-        self._found = address
-        self._timeout = timeout
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        connection = self._connection[1] or _Connection(self._found, self._timeout)
-        self._connection = host, connection
-        return connection
-
-
-def _proxy(address: Address, timeout: float) -> xmlrpc.client.ServerProxy:
-    return xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_Transport(address, timeout))

@@ -47,7 +47,8 @@ def reload(ctx: Context) -> None:
     if words:
         ctx.progress.phase("reload")
         ctx.progress.log(shlex.join(words))
-        ctx.runner.run(words, timeout=RELOAD_SECONDS, umask=SERVICE_UMASK)
+        # Some start a server that is down (apachectl graceful): it must neither hold our locks nor lose its output.
+        ctx.runner.follow(words, timeout=RELOAD_SECONDS, umask=SERVICE_UMASK)
 
 
 def reload_or_warn(ctx: Context) -> bool:
