@@ -27,6 +27,8 @@ from dysnomia_plugins.types.mysql.sequences import moved
 from dysnomia_plugins.types.mysql.views import found_in, without_schema
 from dysnomia_store.model import Section
 
+_MODE = re.compile(rb"SET\s+@OLD_SQL_MODE\s*=\s*@@SQL_MODE\s*,\s*SQL_MODE\s*=", re.IGNORECASE)
+"""In the header of a dump, before all tables and rows."""
 _NAMES = re.compile(rb"\bNAMES\s+'?(\w+)", re.IGNORECASE)
 
 
@@ -100,6 +102,8 @@ class Loader:
                 stdin.write(self._statement(scanner, piece))
                 if piece.part is Part.STATEMENT and (names := _NAMES.search(vetting.plain(piece.data[:200]))):
                     writer.charset = names[1]
+                if piece.part is Part.STATEMENT and _MODE.match(vetting.plain(piece.data[:200])):
+                    stdin.write(encode(session.script((session.AFTER_MODE,))))
             done += len(piece.data)
             self._ctx.progress.advance(done, total)
 

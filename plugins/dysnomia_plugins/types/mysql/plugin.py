@@ -36,6 +36,7 @@ from dysnomia_plugins.toolkit.sqldump.database import SqlDatabase
 from dysnomia_plugins.types.mysql import (
     confined,
     contained,
+    dangling,
     lending,
     rows,
     session,
@@ -183,7 +184,11 @@ class MysqlDatabase(SqlDatabase):
         with draft.artefact(ARTEFACT) as sink:
             with client.dumping(place.name, options) as stream:
                 scanner = DumpScanner(stream, exact=False, own=True)
-                self._write(ctx, counter.counted(woven(views.appended(scanner.pieces(), broken), _pieces(text))), sink)
+                pieces = scanner.pieces()
+                live = self.name(ctx.component)
+                if place.name != live:
+                    pieces = dangling.as_own(pieces, live)
+                self._write(ctx, counter.counted(woven(views.appended(pieces, broken), _pieces(text))), sink)
             if not scanner.complete:
                 raise Truncated(f"the dump of {place.name} ended before its end marker", "nothing was kept; try again")
         self._check_rows(ctx, client, place, counter, looked)

@@ -8,7 +8,9 @@ string, and one of its keys is ``init-command``.
 
 from __future__ import annotations
 
-_FIRST = "SET NAMES utf8mb4, SESSION sql_mode = ''"
+LENIENT = "ALLOW_INVALID_DATES"
+"""What live took as a date (2023-02-31) would be 0000-00-00 without it, with a warning that nobody reads."""
+_FIRST = f"SET NAMES utf8mb4, SESSION sql_mode = '{LENIENT}'"
 """By itself: a strict mode would refuse the rest where one value is out of range on this server."""
 _EVERYWHERE = (
     "sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, sql_big_selects = 1,"
@@ -48,6 +50,10 @@ LOADING = (
     " /*M!101100 , explicit_defaults_for_timestamp = 1 */",
 )
 """For a load, before the dump's own settings."""
+AFTER_MODE = f"SET SESSION sql_mode = CONCAT(@@sql_mode, ',{LENIENT}')"
+"""For a load, after the dump has set its own ``sql_mode``."""
+WRITING = f"SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,{LENIENT}', foreign_key_checks = 0"
+"""For rows that are written one by one: an identifier of zero is one."""
 
 INITIAL = (
     "SET SESSION sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, sql_big_selects = 1,"
