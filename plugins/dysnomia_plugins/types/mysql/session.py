@@ -19,6 +19,7 @@ _EVERYWHERE = (
     " net_write_timeout = 3600, wait_timeout = 28800, group_concat_max_len = 1048576, max_sort_length = 1024,"
     " time_zone = '+00:00'"
     " /*M!100100 , max_statement_time = 0, innodb_compression_default = 0,"
+    " innodb_default_encryption_key_id = 1,"
     " max_session_mem_used = 9223372036854775807 */"
     " /*M!100300 , idle_transaction_timeout = 0, idle_write_transaction_timeout = 0,"
     " idle_readonly_transaction_timeout = 0 */"

@@ -59,8 +59,8 @@ class Exchange:
 
     # The way there.
 
-    def prepare(self) -> None:
-        """Keep everybody out, and note what will be made anew."""
+    def prepare(self) -> bytes:
+        """Keep everybody out, and note what will be made anew; the text of its events."""
         accounts.keep_out(self.client, self.locked, self.live)
         old = views_and_routines.read(self.client, self.live) if self.existed else views_and_routines.Code(b"", b"")
         new = views_and_routines.read(self.client, self.beside)
@@ -81,6 +81,7 @@ class Exchange:
         sql = creation(self.aside, self.around) + f"USE {identifier(self.aside)};\n"
         sql += "".join(keep(what, data) for what, data in notes.items())
         self.client.script(sql + f"USE {identifier(self.beside)};\n" + keep(EVENTS, new.events), held=True)
+        return new.events
 
     def exchange(self) -> None:
         """The one RENAME, and what must be out of its way."""
@@ -238,11 +239,13 @@ def swap(ctx: Context, client: Client, live: str, beside: str, aside: str, *, lo
     step = {"live": live, "beside": beside, "aside": aside, "existed": live in existing, "around": around}
     ctx.journal.step(SWAP, **step, locked=locked)
     exchange = Exchange.of(client, ctx.journal, {**step, "locked": locked})
-    exchange.prepare()
+    events = exchange.prepare()
     ctx.cancel.check()
     ctx.journal.step(EXCHANGE)
     exchange.exchange()
     _go_on(exchange, ())
+    if over := views_and_routines.events_not_taken(client, live, events):
+        ctx.progress.log(f"warning: the server makes no event whose time is over: {', '.join(over)}")
 
 
 def _go_on(exchange: Exchange, names: Sequence[str]) -> None:
