@@ -33,13 +33,13 @@ def lost(client: Client, database: str, tables: Iterable[str]) -> list[str]:
         database,
     ):
         columns.setdefault(str(table), []).append((str(column), str(charset)))
-    found = []
+    losing = []
     for table, of_table in columns.items():
         sums = ", ".join(f"COALESCE(SUM({_differs(*one)}), 0) > 0" for one in of_table)
         sql = f"SELECT JSON_ARRAY({sums}) FROM {identifier(database)}.{identifier(table)}"
         answer = client.rows(sql, database)[0]
-        found += [f"{table}.{column}" for (column, _), has in zip(of_table, answer, strict=True) if has]
-    return found
+        losing += [f"{table}.{column}" for (column, _), has in zip(of_table, answer, strict=True) if has]
+    return losing
 
 
 def _differs(column: str, charset: str) -> str:
