@@ -94,3 +94,13 @@ def test_a_history_by_transactions_is_refused_in_words(bare: Bare, mariadb: Mari
     )
     with pytest.raises(NotSafe, match="table t keeps its history by transactions"):
         bare.dump()
+
+
+def test_a_counter_that_may_be_null_is_named(bare: Bare, mariadb: MariadbServer) -> None:
+    """The server lets tables have one that keep their history, and makes numbers of NULL when it is loaded."""
+    mariadb.sql(
+        """CREATE DATABASE orders; USE orders;
+        CREATE TABLE usual (a int AUTO_INCREMENT PRIMARY KEY) WITH SYSTEM VERSIONING;
+        CREATE TABLE odd (a int, b int AUTO_INCREMENT NULL UNIQUE) WITH SYSTEM VERSIONING"""
+    )
+    assert warnings(bare) == "NULL in AUTO_INCREMENT columns comes back as a number: odd"

@@ -201,6 +201,9 @@ class MysqlDatabase(SqlDatabase):
             warnings.append(f"views that do not work are kept as text only, and not restored: {names}")
         if looked.floats:
             warnings.append(f"a dump keeps six digits of FLOAT columns: {preflights.some(looked.floats)}")
+        if looked.nullable:
+            names = preflights.some(looked.nullable)
+            warnings.append(f"NULL in AUTO_INCREMENT columns comes back as a number: {names}")
         if lost := self._lost_characters(ctx, client, place, counter):
             warnings.append(f"a dump has '?' for bytes that are no character: {preflights.some(lost)}")
         for warning in warnings:
