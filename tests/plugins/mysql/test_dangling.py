@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance.bare import Bare, restore, swapped
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.types.mysql import swap
+from tests.plugins.conformance.bare import Bare, places, restore, swapped
 from tests.plugins.mysql.bare import bare_component
 from tests.plugins.servers.mariadb import MariadbServer
 
@@ -74,3 +76,31 @@ def test_dates_that_there_are_not_come_back(bare: Bare, mariadb: MariadbServer) 
     restore(bare, stored)
     assert mariadb.sql("SELECT * FROM t", "orders") == rows
     assert bare.dump().digest == stored.digest
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("renamed", [True, False])
+def test_a_swap_that_broke_off_is_finished_or_taken_back_with_its_keys(
+    bare: Bare, mariadb: MariadbServer, monkeypatch: pytest.MonkeyPatch, renamed: bool
+) -> None:
+    """What sets the keys right is run a second time, or live is what it was."""
+    mariadb.sql(f"CREATE DATABASE orders; USE orders; {PARENT} {CHILD}; {WITHOUT_PARENT}")
+    before = mariadb.sql("SHOW CREATE TABLE c", "orders")
+    stored = bare.dump()
+    mariadb.sql("DELETE FROM c", "orders")
+    ctx = bare.context("2")
+    beside, aside = places(bare, ctx)
+    bare.plugin.load(ctx, stored, beside)
+    with monkeypatch.context() as broken:
+        broken.setattr(swap.Exchange, "_regrant" if renamed else "exchange", _break_off)
+        with pytest.raises(PluginError, match="broken off"):
+            bare.plugin.swap(ctx, beside, aside)
+    assert bare.plugin.recover(ctx) is renamed
+    assert mariadb.sql("SHOW CREATE TABLE c", "orders") == before
+    assert mariadb.sql("SELECT COUNT(*) FROM c", "orders") == str(int(renamed))
+    bare.plugin.drop(ctx, aside)
+    bare.plugin.drop(ctx, beside)
+
+
+def _break_off(*_: object) -> None:
+    raise PluginError("broken off", "")

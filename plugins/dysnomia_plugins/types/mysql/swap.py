@@ -196,7 +196,9 @@ class Exchange:
     def _setting_right(self, database: str, notes: Mapping[str, bytes], which: str) -> str:
         """The SQL that makes what the server keeps with the name of a schema that of ``database``."""
         keys = json.loads(notes.get(f"keys-{which}", b"[]"))  # a job of an earlier version noted none
-        return self._sequences_right(database) + dangling.setting_right(database, keys)
+        right = dangling.dangling(self.client, database) if keys else []
+        wrong = [key for key in keys if key not in right]
+        return self._sequences_right(database) + dangling.setting_right(database, wrong)
 
     def _sequences_right(self, database: str) -> str:
         return setting_right(self.client, database, (self.live, self.beside, self.aside))
