@@ -63,7 +63,14 @@ def test_a_server_that_adds_if_exists_is_restored_all_the_same(bare: Bare, maria
 @pytest.mark.server
 @pytest.mark.parametrize(
     "setting",
-    ["enforce_storage_engine = 'Aria'", "max_session_mem_used = 8192", "idle_write_transaction_timeout = 1"],
+    [
+        "enforce_storage_engine = 'Aria'",
+        "max_session_mem_used = 8192",
+        "idle_write_transaction_timeout = 1",
+        "sort_buffer_size = 1024",
+        "tmp_disk_table_size = 1024",
+        "innodb_default_encryption_key_id = 7",
+    ],
 )
 def test_what_a_server_sets_for_each_session_neither_changes_nor_stops_a_restore(
     bare: Bare, mariadb: MariadbServer, setting: str

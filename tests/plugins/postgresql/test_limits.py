@@ -295,3 +295,13 @@ def test_what_only_a_superuser_is_shown_is_missing_from_no_snapshot_unsaid(
     finally:
         postgres.sql("ALTER SUBSCRIPTION subscribed SET (slot_name = NONE)", "orders")
         postgres.sql("DROP SUBSCRIPTION subscribed", "orders")
+
+
+def test_a_library_that_is_not_there_is_not_called_a_server_that_is_not_there(
+    bare: Bare, postgres: PostgresServer
+) -> None:
+    seed(postgres)
+    postgres.sql("ALTER DATABASE orders SET local_preload_libraries = 'nope'")
+    with pytest.raises(PluginError, match=r"lets nobody in \(could not access file .*nope") as caught:
+        bare.dump()
+    assert "local_preload_libraries" in caught.value.hint

@@ -8,7 +8,7 @@ costs: small tables are always counted, a large one where the server's own guess
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from dysnomia_plugins.errors import Truncated
 from dysnomia_plugins.types.mysql.client import Client
@@ -28,8 +28,11 @@ MOST = 200
 class RowCounter:
     """The rows of each table, counted while the pieces of a dump pass."""
 
-    def __init__(self) -> None:
+    def __init__(self, suspects: Collection[str] = ()) -> None:
+        """``suspects``: tables of which it is to be known whether a ``?`` is in their rows."""
         self.rows: dict[str, int] = {}
+        self.with_question_mark: set[str] = set()
+        self._suspects = suspects
 
     def counted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         table = ""
@@ -38,6 +41,8 @@ class RowCounter:
                 table = insert_target(piece.data)[0]
             elif piece.part is Part.ROWS:
                 self.rows[table] = self.rows.get(table, 0) + piece.rows
+                if table in self._suspects and b"?" in piece.data:
+                    self.with_question_mark.add(table)
             yield piece
 
 

@@ -20,13 +20,16 @@ from dysnomia_plugins.types.mysql.created import CODE, EVENT, SCHEMA, SEQUENCE, 
 from dysnomia_plugins.types.mysql.engines import refuse_missing, supported
 from dysnomia_plugins.types.mysql.kept_events import EventsFinder
 from dysnomia_plugins.types.mysql.lending import Lender
-from dysnomia_plugins.types.mysql.names import identifier
+from dysnomia_plugins.types.mysql.names import identifier, literal
 from dysnomia_plugins.types.mysql.packets import RowWriter
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, renamed, unqualified
 from dysnomia_plugins.types.mysql.sequences import moved
 from dysnomia_plugins.types.mysql.views import found_in, without_schema
 from dysnomia_store.model import Section
 
+_ARCHIVE_COUNTER = re.compile(rb"(?<=\n\) ENGINE=ARCHIVE) AUTO_INCREMENT=(\d+)")
+_MODE = re.compile(rb"SET\s+@OLD_SQL_MODE\s*=\s*@@SQL_MODE\s*,\s*SQL_MODE\s*=", re.IGNORECASE)
+"""In the header of a dump, before all tables and rows."""
 _NAMES = re.compile(rb"\bNAMES\s+'?(\w+)", re.IGNORECASE)
 
 
@@ -58,6 +61,7 @@ class Loader:
         self._sent: list[tuple[str, int]] = []
         self._taken: list[int] = []
         self._packet = 0
+        self._counters: dict[str, int] = {}
         self._engines: frozenset[str] = frozenset()
 
     def load(self, source: Readable, counts: Iterator[Section], total: int | None, *, unmarked: bool = False) -> None:
@@ -74,6 +78,7 @@ class Loader:
             if scanner.complete is False or (scanner.complete is None and not unmarked):
                 raise Truncated("the dump ends before its end marker", "restore another generation")
         self._compare(counts)
+        self._set_counters()
         if self._closely and self.events:
             self._note_definers(self.events)
 
@@ -100,6 +105,8 @@ class Loader:
                 stdin.write(self._statement(scanner, piece))
                 if piece.part is Part.STATEMENT and (names := _NAMES.search(vetting.plain(piece.data[:200]))):
                     writer.charset = names[1]
+                if piece.part is Part.STATEMENT and _MODE.match(vetting.plain(piece.data[:200])):
+                    stdin.write(encode(session.script((session.AFTER_MODE,))))
             done += len(piece.data)
             self._ctx.progress.advance(done, total)
 
@@ -119,11 +126,33 @@ class Loader:
             vetting.check_closely(data, made)
             data = self._without_definer(data, made)
         if made is not None and made.kind == SCHEMA:
+            data = self._without_counter(made.name, data)
             return moved(data, [decode(scanner.database)], self._database)
         if made is not None and made.kind == VIEW:
             lent = self._lender.lending(made) if self._lender is not None else b""
             return lent + without_schema(data, decode(scanner.database))
         return unqualified(data) or data
+
+    def _without_counter(self, table: str, data: bytes) -> bytes:
+        """A table of ARCHIVE takes no value below its AUTO_INCREMENT, and so no row of its own dump."""
+        if counter := _ARCHIVE_COUNTER.search(data):
+            self._counters[table] = int(counter[1])
+            return data[: counter.start()] + data[counter.end() :]
+        return data
+
+    def _set_counters(self) -> None:
+        """Where the rows left it behind: the rows of a table that has some would be refused again."""
+        if not self._counters:
+            return
+        names = ", ".join(map(literal, self._counters))
+        behind = self._client.rows(
+            "SELECT JSON_ARRAY(table_name, auto_increment) FROM information_schema.tables"
+            f" WHERE table_schema = {literal(self._database)} AND table_name IN ({names}) AND table_rows = 0"
+        )
+        for table, counter in behind:
+            if counter != self._counters[table]:
+                sql = f"ALTER TABLE {identifier(table)} AUTO_INCREMENT = {self._counters[table]};"
+                self._client.script(sql, self._database)
 
     def _without_definer(self, data: bytes, made: Created | None) -> bytes:
         """Code of a dump that is not trusted is made as the account that loads it, and gets its definer afterwards."""

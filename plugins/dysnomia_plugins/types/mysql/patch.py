@@ -41,7 +41,7 @@ def sql_patch(new: Stored, changes: Sequence[SectionPatch], title: str) -> Itera
     yield f"-- {title}\n"
     yield "-- For the mariadb client: mariadb DATABASE < FILE. It changes all of this, or nothing.\n"
     yield session.script(session.LOADING)
-    yield "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', foreign_key_checks = 0, check_constraint_checks = 1;\n"
+    yield f"{session.WRITING}, check_constraint_checks = 1;\n"
     check = f"CONSTRAINT {identifier(WRONG_STATE)} CHECK (fits = 1)"
     yield f"CREATE TEMPORARY TABLE {_GUARD} (fits int NOT NULL, {check}) ENGINE=InnoDB;\n"
     yield "START TRANSACTION;\n"

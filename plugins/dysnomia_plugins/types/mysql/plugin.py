@@ -34,8 +34,10 @@ from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import await_server, down
 from dysnomia_plugins.toolkit.sqldump.database import SqlDatabase
 from dysnomia_plugins.types.mysql import (
+    characters,
     confined,
     contained,
+    dangling,
     lending,
     rows,
     session,
@@ -179,11 +181,15 @@ class MysqlDatabase(SqlDatabase):
         options = [*DUMP_OPTIONS, *self._options(client, place, looked, bool(notes), text is not None)]
         broken = notes.get(views.BROKEN) or views.texts(client, place.name, looked.broken)
         as_of = datetime.now(UTC)
-        counter = RowCounter()
+        counter = RowCounter(frozenset(looked.partial))
         with draft.artefact(ARTEFACT) as sink:
             with client.dumping(place.name, options) as stream:
                 scanner = DumpScanner(stream, exact=False, own=True)
-                self._write(ctx, counter.counted(woven(views.appended(scanner.pieces(), broken), _pieces(text))), sink)
+                pieces = scanner.pieces()
+                live = self.name(ctx.component)
+                if place.name != live:
+                    pieces = dangling.as_own(pieces, live)
+                self._write(ctx, counter.counted(woven(views.appended(pieces, broken), _pieces(text))), sink)
             if not scanner.complete:
                 raise Truncated(f"the dump of {place.name} ended before its end marker", "nothing was kept; try again")
         self._check_rows(ctx, client, place, counter, looked)
@@ -195,6 +201,11 @@ class MysqlDatabase(SqlDatabase):
             warnings.append(f"views that do not work are kept as text only, and not restored: {names}")
         if looked.floats:
             warnings.append(f"a dump keeps six digits of FLOAT columns: {preflights.some(looked.floats)}")
+        if looked.nullable:
+            names = preflights.some(looked.nullable)
+            warnings.append(f"NULL in AUTO_INCREMENT columns comes back as a number: {names}")
+        if lost := self._lost_characters(ctx, client, place, counter):
+            warnings.append(f"a dump has '?' for bytes that are no character: {preflights.some(lost)}")
         for warning in warnings:
             ctx.progress.log(f"warning: {warning}")
         return Dumped(
@@ -213,6 +224,13 @@ class MysqlDatabase(SqlDatabase):
             check_rows(client, place.name, counter.rows, looked)
         except ProcessFailed as error:  # a table is locked, or was dropped since
             ctx.progress.log(f"the rows could not be counted a second time: {error.message}")
+
+    def _lost_characters(self, ctx: Context, client: Client, place: Place, counter: RowCounter) -> list[str]:
+        try:
+            return characters.lost(client, place.name, sorted(counter.with_question_mark))
+        except ProcessFailed as error:
+            ctx.progress.log(f"it was not looked for bytes that are no character: {error.message}")
+            return []
 
     def _options(
         self, client: Client, place: Place, looked: surroundings.Looked, noted: bool, events_kept: bool

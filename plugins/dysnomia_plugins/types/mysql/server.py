@@ -187,6 +187,7 @@ def _quoted(value: str) -> str:
 # --- what an error means ---------------------------------------------------------------------------------------------
 
 _ERROR = re.compile(r"ERROR (\d+)(?: \(\w+\))?(?: at line \d+)?: (.*)")
+_BY_TRANSACTIONS = re.compile(r"Cannot use --dump-history for table `(.+)` with transaction-precise history")
 _GOT_ERROR = re.compile(r"Got error: (\d+): (.*)")
 _ESCAPED_NAME = re.compile(r"""Unknown database '.*\\['"\\].*'" when selecting the database""")
 """mariadb-dump (10.11) asks for such a one by its name as a literal where the database has events."""
@@ -198,6 +199,12 @@ _KEPT_OUT = {1044, 1045, 1129, 1130, 1251, 1524, 1698, 1862, 2059, 4151}
 
 def explain(error: ProcessFailed, server: Server) -> PluginError:
     """What a client program's failure means for the operator; the error itself where it says it best."""
+    if by_transactions := _BY_TRANSACTIONS.search(error.stderr):
+        return NotSafe(
+            f"table {by_transactions[1]} keeps its history by transactions (ROW START and END are BIGINT), and"
+            f" {error.program} cannot dump that",
+            "keep it by time (TIMESTAMP(6)), or the table in another database",
+        )
     match = _ERROR.search(error.stderr) or _GOT_ERROR.search(error.stderr)
     if match is None:
         return error

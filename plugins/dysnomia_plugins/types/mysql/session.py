@@ -8,16 +8,21 @@ string, and one of its keys is ``init-command``.
 
 from __future__ import annotations
 
-_FIRST = "SET NAMES utf8mb4, SESSION sql_mode = ''"
+LENIENT = "ALLOW_INVALID_DATES"
+"""What live took as a date (2023-02-31) would be 0000-00-00 without it, with a warning that nobody reads."""
+_FIRST = f"SET NAMES utf8mb4, SESSION sql_mode = '{LENIENT}'"
 """By itself: a strict mode would refuse the rest where one value is out of range on this server."""
 _EVERYWHERE = (
     "sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, sql_big_selects = 1,"
     " sql_safe_updates = 0, sql_auto_is_null = 0, sql_quote_show_create = 1, autocommit = 1, completion_type = 0,"
     " foreign_key_checks = 1, unique_checks = 1, innodb_lock_wait_timeout = 50, net_read_timeout = 3600,"
     " net_write_timeout = 3600, wait_timeout = 28800, group_concat_max_len = 1048576, max_sort_length = 1024,"
+    " sort_buffer_size = 2097152,"
     " time_zone = '+00:00'"
     " /*M!100100 , max_statement_time = 0, innodb_compression_default = 0,"
+    " innodb_default_encryption_key_id = 1,"
     " max_session_mem_used = 9223372036854775807 */"
+    " /*M!100207 , tmp_disk_table_size = 18446744073709551615 */"
     " /*M!100300 , idle_transaction_timeout = 0, idle_write_transaction_timeout = 0,"
     " idle_readonly_transaction_timeout = 0 */"
     " /*M!100307 , alter_algorithm = 'DEFAULT' */ /*M!100502 , sql_if_exists = 0 */"
@@ -48,6 +53,10 @@ LOADING = (
     " /*M!101100 , explicit_defaults_for_timestamp = 1 */",
 )
 """For a load, before the dump's own settings."""
+AFTER_MODE = f"SET SESSION sql_mode = CONCAT(@@sql_mode, ',{LENIENT}')"
+"""For a load, after the dump has set its own ``sql_mode``."""
+WRITING = f"SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,{LENIENT}', foreign_key_checks = 0"
+"""For rows that are written one by one: an identifier of zero is one."""
 
 INITIAL = (
     "SET SESSION sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, sql_big_selects = 1,"

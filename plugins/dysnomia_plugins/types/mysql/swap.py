@@ -18,7 +18,7 @@ from typing import Any
 from dysnomia_plugins.base import Context, Journal
 from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, ServerDown, WrongCredentials
 from dysnomia_plugins.toolkit.sqldump.names import encode
-from dysnomia_plugins.types.mysql import accounts, views_and_routines
+from dysnomia_plugins.types.mysql import accounts, dangling, views_and_routines
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.kept_events import EVENTS, keep, kept
 from dysnomia_plugins.types.mysql.lending import Lender, taking_back
@@ -59,8 +59,8 @@ class Exchange:
 
     # The way there.
 
-    def prepare(self) -> None:
-        """Keep everybody out, and note what will be made anew."""
+    def prepare(self) -> bytes:
+        """Keep everybody out, and note what will be made anew; the text of its events."""
         accounts.keep_out(self.client, self.locked, self.live)
         old = views_and_routines.read(self.client, self.live) if self.existed else views_and_routines.Code(b"", b"")
         new = views_and_routines.read(self.client, self.beside)
@@ -73,12 +73,15 @@ class Exchange:
             BROKEN_NEW: kept(self.client, self.beside).get(BROKEN, b""),
             "tables-old": _json(self._tables(self.live)),
             "tables-new": _json(self._tables(self.beside)),
+            "keys-old": _json(dangling.dangling(self.client, self.live) if self.existed else []),
+            "keys-new": _json(dangling.dangling(self.client, self.beside)),
             "grants": _json(accounts.routine_grants(self.client, self.live) if self.existed else []),
             "live-kept": _json(self.existed and bool(kept(self.client, self.live))),
         }
         sql = creation(self.aside, self.around) + f"USE {identifier(self.aside)};\n"
         sql += "".join(keep(what, data) for what, data in notes.items())
         self.client.script(sql + f"USE {identifier(self.beside)};\n" + keep(EVENTS, new.events), held=True)
+        return new.events
 
     def exchange(self) -> None:
         """The one RENAME, and what must be out of its way."""
@@ -98,7 +101,9 @@ class Exchange:
         # A view that does not work cannot be made again: where live has what the snapshot had, it stays.
         old, new = found_in(notes.get(BROKEN_OLD, b"")), found_in(notes.get(BROKEN_NEW, b""))
         spared = {name for name, text in old.items() if new.get(name) == text}
-        sql = views_and_routines.dropping(self.client, self.live, spared=spared) + self._setting_right(self.live)
+        sql = views_and_routines.dropping(self.client, self.live, spared=spared) + self._setting_right(
+            self.live, notes, "new"
+        )
         sql += f"DROP TABLE IF EXISTS {identifier(self.live)}.{identifier(KEPT)};\n"
         text = views_and_routines.script(notes["code-new"], self.live) + views_and_routines.script(
             notes["events-new"], self.live
@@ -117,7 +122,7 @@ class Exchange:
         if not self.existed:
             self.client.drop_database(self.aside, taking_back(self.aside))
         elif "code-old" in notes:
-            sql = views_and_routines.dropping(self.client, self.aside) + self._setting_right(self.aside)
+            sql = views_and_routines.dropping(self.client, self.aside) + self._sequences_right(self.aside)
             text = Lender.of(self.client, self.live, self.aside).lending_for(notes["code-old"])
             text += (
                 views_and_routines.script(notes["code-old"], self.aside) + keep(EVENTS, notes["events-old"]).encode()
@@ -178,7 +183,8 @@ class Exchange:
 
     def _remake(self, notes: Mapping[str, bytes], database: str, which: str, *, as_text: bool) -> None:
         spared = found_in(notes.get(BROKEN_OLD, b"")) if database == self.live else ()
-        sql = encode(views_and_routines.dropping(self.client, database, spared=spared) + self._setting_right(database))
+        right = self._setting_right(database, notes, which)
+        sql = encode(views_and_routines.dropping(self.client, database, spared=spared) + right)
         events = notes[f"events-{which}"]
         text = keep(EVENTS, events).encode() if as_text else views_and_routines.script(events, database)
         self.client.script(
@@ -187,7 +193,14 @@ class Exchange:
 
     # Parts.
 
-    def _setting_right(self, database: str) -> str:
+    def _setting_right(self, database: str, notes: Mapping[str, bytes], which: str) -> str:
+        """The SQL that makes what the server keeps with the name of a schema that of ``database``."""
+        keys = json.loads(notes.get(f"keys-{which}", b"[]"))  # a job of an earlier version noted none
+        right = dangling.dangling(self.client, database) if keys else []
+        wrong = [key for key in keys if key not in right]
+        return self._sequences_right(database) + dangling.setting_right(database, wrong)
+
+    def _sequences_right(self, database: str) -> str:
         return setting_right(self.client, database, (self.live, self.beside, self.aside))
 
     def _regrant(self, notes: Mapping[str, bytes]) -> None:
@@ -228,11 +241,13 @@ def swap(ctx: Context, client: Client, live: str, beside: str, aside: str, *, lo
     step = {"live": live, "beside": beside, "aside": aside, "existed": live in existing, "around": around}
     ctx.journal.step(SWAP, **step, locked=locked)
     exchange = Exchange.of(client, ctx.journal, {**step, "locked": locked})
-    exchange.prepare()
+    events = exchange.prepare()
     ctx.cancel.check()
     ctx.journal.step(EXCHANGE)
     exchange.exchange()
     _go_on(exchange, ())
+    if over := views_and_routines.events_not_taken(client, live, events):
+        ctx.progress.log(f"warning: the server makes no event whose time is over: {', '.join(over)}")
 
 
 def _go_on(exchange: Exchange, names: Sequence[str]) -> None:

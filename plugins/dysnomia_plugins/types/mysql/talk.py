@@ -20,9 +20,8 @@ from dysnomia_plugins.types.mysql.names import literal
 LOCK_SECONDS = 10
 _SETTINGS = (
     *session.OURS,
-    # Neither cascades nor the server's own looks: see ``put_back``. An identifier of zero is one.
-    f"SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', foreign_key_checks = 0, innodb_lock_wait_timeout = {LOCK_SECONDS}"
-    " /*M!100201 , check_constraint_checks = 1 */",
+    # Neither cascades nor the server's own looks: see ``put_back``.
+    f"{session.WRITING}, innodb_lock_wait_timeout = {LOCK_SECONDS} /*M!100201 , check_constraint_checks = 1 */",
 )
 
 

@@ -12,7 +12,7 @@ from io import BytesIO
 from dysnomia_plugins.errors import NotSafe, Truncated
 from dysnomia_plugins.toolkit.sqldump.names import encode
 from dysnomia_plugins.types.mysql.client import Client
-from dysnomia_plugins.types.mysql.created import SCHEMA, SEQUENCE, VIEW, created
+from dysnomia_plugins.types.mysql.created import EVENT, SCHEMA, SEQUENCE, VIEW, created
 from dysnomia_plugins.types.mysql.kept_events import EVENTS, EventsFinder, kept
 from dysnomia_plugins.types.mysql.names import KEPT, identifier, literal
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, renamed, unqualified
@@ -95,6 +95,19 @@ def for_schema(text: bytes, database: str) -> Iterator[bytes]:
 def script(text: bytes, database: str) -> bytes:
     """The same as one script."""
     return b"".join(for_schema(text, database)) + b"\n"
+
+
+def events_not_taken(client: Client, database: str, text: bytes) -> list[str]:
+    """Events of a dump's stretch that a schema lacks though they were just made in it: the server drops at once what
+    ends in the past, also where it is disabled."""
+    pieces = DumpScanner(BytesIO(text)).pieces()
+    all_made = [created(piece.data) for piece in pieces if piece.part is Part.STATEMENT]
+    names = [made.name for made in all_made if made is not None and made.kind == EVENT]
+    if not names:
+        return []
+    sql = "SELECT JSON_ARRAY(LOWER(event_name)) FROM information_schema.events WHERE event_schema = "
+    existing = {str(name) for (name,) in client.rows(sql + literal(database))}
+    return [name for name in names if name.lower() not in existing]
 
 
 # --- taking away -----------------------------------------------------------------------------------------------------

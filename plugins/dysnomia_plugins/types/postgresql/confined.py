@@ -78,7 +78,6 @@ class ConfinedStatements(Statements):
 
     place: str = field(default_factory=lambda: f"dysnomia_{secrets.token_hex(8)}")
     """The schema of what it needs meanwhile."""
-    _without_language: bool = False
     _created: bool = False
     _defined: bool = False
     _met: bool = False
@@ -105,11 +104,11 @@ class ConfinedStatements(Statements):
             return b""
         self._over = True
         lines = self._as_we_read(standard=True) + _ENDING.replace("{place}", self.place).encode()
-        return lines + (f"{DROP_PLPGSQL}\n".encode() if self._without_language else b"")
+        return lines + (f"{DROP_PLPGSQL}\n".encode() if self._without_plpgsql else b"")
 
     def skips(self, statement: bytes) -> bool:
         if not self._over and statement == DROP_PLPGSQL.encode():
-            self._without_language = True  # ours are written in it: it goes with them
+            self._without_plpgsql = True  # ours are written in it: it goes with them
             return True
         return super().skips(statement)
 
@@ -139,7 +138,7 @@ class ConfinedStatements(Statements):
         """A check that is added to what has rows is looked at before it is run."""
         named = None if self._over else _added_check(statement)
         if named is None:
-            return statement
+            return super().instead(statement)
         kind, table, constraint = named
         validate = b"ALTER %s %s VALIDATE CONSTRAINT %s;" % (kind, table, constraint)
         return b"%s NOT VALID;\n%s%s" % (statement[:-1], self._call("look"), validate)

@@ -159,6 +159,8 @@ class Loader:
     def _output(self, line: bytes) -> None:
         if copied := _COPIED.match(line):
             self._taken.append(int(copied[1]))
+        else:
+            self._statements.heard(line)
 
     @contextmanager
     def _psql(self) -> Iterator[BinaryIO]:

@@ -339,6 +339,10 @@ class PostgresqlDatabase(SqlDatabase):
             self._load_some(ctx, loader, stored, sections)
         for what in statements.left_out:
             ctx.progress.log(f"left out: {what}")
+        if statements.not_refreshed and place == self.place(ctx, Purpose.SCRATCH):
+            raise PluginError(f"nothing is proved: {statements.not_refreshed[0]}", "a restore loads all the rest")
+        for what in statements.not_refreshed:
+            ctx.progress.log(f"warning: {what}")
         ctx.progress.phase("analyze")
         try:
             client.script("ANALYZE;", place.name, session=Session.LOAD)

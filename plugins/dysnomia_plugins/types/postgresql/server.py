@@ -220,6 +220,12 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
             return WrongCredentials(f"the server at {server} refuses the login ({reason})", hint)
         if "timeout expired" in text:
             return ServerDown(f"the server at {server} is not answering", "is it stopped, or overloaded?")
+        if "could not access file" in text:
+            return PluginError(
+                f"the server at {server} lets nobody in ({reason})",
+                "local_preload_libraries or session_preload_libraries of the database, the role or the server names a"
+                " library that is not there",
+            )
         if any(sign in text for sign in _DOWN):
             return ServerDown(f"the server at {server} is not there ({reason})", "is it running?")
         if re.search(r"database \".*\" does not exist", text, re.DOTALL):

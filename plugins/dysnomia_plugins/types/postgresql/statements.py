@@ -9,7 +9,7 @@ from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.sqldump.names import decode
 from dysnomia_plugins.types.postgresql.names import split_qualified
 from dysnomia_plugins.types.postgresql.sessions import NO_PATH, OWN_MONEY, OWN_PATH, set_money
-from dysnomia_plugins.types.postgresql.surroundings import ABSENT
+from dysnomia_plugins.types.postgresql.surroundings import ABSENT, DROP_PLPGSQL
 
 NEWER_SETTINGS = {b"SET transaction_timeout = 0;": 17}
 """What newer clients write at the start of a dump, and older servers do not know."""
@@ -27,6 +27,20 @@ _ADDED = re.compile(rb"\s*ADD CONSTRAINT\s+")
 _COMMENT = re.compile(rb"COMMENT ON CONSTRAINT\s+")
 _ON = re.compile(rb"\s*ON\s+")
 _REFRESH = re.compile(rb"REFRESH MATERIALIZED VIEW (?:CONCURRENTLY )?")
+_NOT_REFRESHED = re.compile(rb"dysnomia-not-refreshed (\d+) (.*)\Z", re.DOTALL)
+_TRIED = b"""DO %(quote)s
+BEGIN
+  %(statement)s
+EXCEPTION WHEN OTHERS THEN
+  IF SQLSTATE OPERATOR(pg_catalog.~) '^(53|57|58|XX)' THEN RAISE; END IF;
+  PERFORM pg_catalog.set_config('dysnomia.not_refreshed', SQLERRM, false);
+END %(quote)s;
+SELECT pg_catalog.concat('dysnomia-not-refreshed %(number)d ',
+    pg_catalog.replace(pg_catalog.current_setting('dysnomia.not_refreshed'), pg_catalog.chr(10), ' '))
+  WHERE pg_catalog.current_setting('dysnomia.not_refreshed', true) OPERATOR(pg_catalog.<>) '';
+SELECT pg_catalog.set_config('dysnomia.not_refreshed', '', false);
+"""
+"""A statement that may fail, but for want of room or of a server (classes 53, 57 and 58) or a fault of the server's."""
 _RUNS = re.compile(
     rb"REFRESH MATERIALIZED VIEW |CREATE (?:UNIQUE )?INDEX "
     rb"|ALTER TABLE [^;]*?\n    ADD CONSTRAINT [^;]*? (?:CHECK|EXCLUDE) "
@@ -52,7 +66,11 @@ class Statements:
     left_out: list[str] = field(default_factory=list)
     """In words, for the log."""
     encoding: str = "UTF8"
+    not_refreshed: list[str] = field(default_factory=list)
+    """Materialized views without contents, and why, in words."""
     _foreign: set[tuple[bytes, bytes]] = field(default_factory=set)
+    _views: list[str] = field(default_factory=list)
+    _without_plpgsql: bool = False
     _without_path: bool = False
     """Whether the dump has emptied the search path: then it names everything in full."""
 
@@ -70,8 +88,27 @@ class Statements:
         return b""
 
     def instead(self, statement: bytes) -> bytes:
-        """What is run for it."""
-        return statement
+        """What is run for it.
+
+        A dump has the contents of a materialized view as the statement that makes them anew, from tables that may have
+        changed since, or from another server: where that fails, the view has none, as a dump of it would have none."""
+        if self._without_plpgsql or not (head := _REFRESH.match(statement)):
+            return statement
+        qualified = split_qualified(statement[head.end() :])
+        self._views.append(decode(qualified[0]) if qualified else "?")
+        quote = b"$dysnomia$"
+        while quote in statement:
+            quote = quote[:-1] + b"_$"
+        return _TRIED % {b"quote": quote, b"statement": statement, b"number": len(self._views) - 1}
+
+    def heard(self, line: bytes) -> None:
+        """What the server printed."""
+        if match := _NOT_REFRESHED.match(line):
+            name, reason = self._views[int(match[1])], decode(match[2])
+            self.not_refreshed.append(
+                f"the materialized view {name} could not be filled ({reason}) and has no contents: REFRESH MATERIALIZED"
+                f" VIEW {name} once it can"
+            )
 
     def waits(self, statement: bytes) -> bool:
         """Whether it is run after all the others."""
@@ -83,6 +120,7 @@ class Statements:
         if statement.startswith(b"SET") and (match := _ENCODING.match(statement)):
             self._note_encoding(match[1].decode("ascii"))
         self._without_path = self._without_path or statement == _NO_PATH
+        self._without_plpgsql = self._without_plpgsql or statement == DROP_PLPGSQL.encode()
         if self.major < NEWER_SETTINGS.get(statement, 0):
             return True
         if statement.decode("ascii", "replace") in ABSENT[1:] and not self.superuser:
