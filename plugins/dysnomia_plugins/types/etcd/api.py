@@ -57,7 +57,8 @@ class Session:
         self._tls = server.tls() if any(one.tls for one in server.endpoints) else None
         self._connection: http.client.HTTPConnection | None = None
         self._endpoint = 0
-        self._token = ""
+        self._token: str | None = None
+        """``""`` where none is asked for, None where that is not known yet."""
 
     def close(self) -> None:
         """Idempotent."""
@@ -85,7 +86,7 @@ class Session:
             time.sleep(_POLL)
 
     def _with_token(self, path: str, body: Answer, most: int) -> Answer:
-        if self.server.user and not self._token:
+        if self.server.user and self._token is None:
             self._authenticate()
         try:
             return self._asked(path, body, most)
@@ -104,7 +105,6 @@ class Session:
             self._token = str(self._asked("auth/authenticate", body, _MOST).get("token", ""))
         except Refused as error:
             if "authentication is not enabled" in error.text:
-                self._token = "-"
                 return
             raise WrongCredentials(
                 f"etcd on {self.server} refuses the login of {self.server.user!r}", "check etcdUser and etcdPassword"
@@ -189,6 +189,8 @@ class Session:
             return Refused(
                 self.server, f"{words} (user {self.server.user!r})", "grant it all keys with the component's prefix"
             )
+        if "larger than max" in words:
+            words = f"request is too large ({words})"
         if "compacted" in words:
             return Compacted(self.server, words)
         if "learner" in words:
@@ -200,7 +202,8 @@ class Session:
                 f"etcd on {self.server} cannot answer ({words})",
                 "most of its members must be up and reach each other: etcdctl endpoint status",
             )
-        return Refused(self.server, words)
+        hint = "have it take larger ones (--max-request-bytes)" if "too large" in words else ""
+        return Refused(self.server, words, hint)
 
 
 class _TokenSpent(Refused):

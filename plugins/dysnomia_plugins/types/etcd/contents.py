@@ -16,6 +16,7 @@ from dysnomia_plugins.types.etcd.records import (
     of_shown,
     section_of,
     shown,
+    to_line,
 )
 from dysnomia_plugins.types.etcd.spool import Keyed
 from dysnomia_store.model import Section
@@ -25,14 +26,24 @@ _PIECE = 256 << 10
 
 
 def rescan(ctx: Context, stored: Stored, sink: ContentSink) -> bool:
-    """Raises PluginError, Corrupt."""
+    """Raises PluginError for what no snapshot of ours would have, Corrupt."""
     with stored.open() as stream:
-        write(ctx, (_keyed(line) for line in lines_of(stream)), sink)
+        write(ctx, _checked(lines_of(stream)), sink)
     return True
 
 
-def _keyed(line: bytes) -> Keyed:
-    return of_line(line).key, line
+def _checked(lines: Iterator[bytes]) -> Iterator[Keyed]:
+    """Each key once and in its place: those in folders first."""
+    before: tuple[bool, bytes] | None = None
+    for line in lines:
+        pair = of_line(line)
+        place = not folder_of(pair.key), pair.key
+        if before is not None and place <= before:
+            raise PluginError(f"the key {shown(pair.key)} is not in the order of keys", "check the snapshot")
+        if to_line(*pair) != line:
+            raise PluginError(f"{line[:60]!r} is written in another way than snapshots are", "check the snapshot")
+        before = place
+        yield pair.key, line
 
 
 def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:

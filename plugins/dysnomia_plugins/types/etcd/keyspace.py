@@ -18,6 +18,7 @@ _MOST_OPERATIONS = 128
 """Of a transaction, unless the server says that it takes fewer (``--max-txn-ops``)."""
 _MOST_BYTES = 1 << 20
 """Of a transaction with more than one key: a server takes 1.5 MiB, unless it is told otherwise."""
+_SOME = 100
 _FIRST = b"\0"
 
 
@@ -114,9 +115,13 @@ class Keyspace:
             int(one.get("lease", 0)),
         )
 
-    def get(self, key: bytes) -> Live | None:
-        answer = self.session.call("kv/range", {"key": b64(self.prefix + key)})
-        return next(map(self._live, answer.get("kvs", ())), None)
+    def some(self, keys: Sequence[bytes]) -> Mapping[bytes, Live]:
+        """Those of these keys that there are: of many, all keys are read and these kept."""
+        if len(keys) > _SOME:
+            wanted = set(keys)
+            return {pair.key: pair for pair in self.pairs() if pair.key in wanted}
+        answers = (self.session.call("kv/range", {"key": b64(self.prefix + key)}) for key in keys)
+        return {pair.key: pair for answer in answers for pair in map(self._live, answer.get("kvs", ()))}
 
     # Writing.
 
@@ -127,19 +132,15 @@ class Keyspace:
     def change(self, changes: Sequence[Change], *, again: bool = True) -> tuple[bool, Live | None]:
         """One transaction: whether it was made, which it was not where one of the keys is no longer as it was; of a
         single key that was not changed, what it is now."""
-        compared, done = [], []
+        compared = []
         for one in changes:
             key = b64(self.prefix + one.key)
             if one.was:
                 compared.append({"key": key, "target": "MOD", "mod_revision": str(one.was)})
             else:
                 compared.append({"key": key, "target": "CREATE", "create_revision": "0"})
-            if one.value is None:
-                done.append({"request_delete_range": {"key": key}})
-            else:
-                done.append({"request_put": {"key": key, "value": b64(one.value)}})
         otherwise = [{"request_range": {"key": compared[0]["key"]}}] if len(changes) == 1 else []
-        body = {"compare": compared, "success": done, "failure": otherwise}
+        body = {"compare": compared, "success": [self._done(one) for one in changes], "failure": otherwise}
         answer = self.session.call("kv/txn", body, again=again)
         if answer.get("succeeded"):
             return True, None
@@ -147,12 +148,18 @@ class Keyspace:
         pairs = answers[0]["response_range"].get("kvs", ()) if answers else ()
         return False, next(map(self._live, pairs), None)
 
-    def would_take(self, key: bytes, value: bytes) -> None:
-        """Let the server look at a value without taking it: at its size, our rights, its room. Raises PluginError."""
-        name = b64(self.prefix + key)
-        never = {"key": name, "target": "CREATE", "result": "LESS", "create_revision": "0"}
-        put = {"request_put": {"key": name, "value": b64(value)}}
-        self.session.call("kv/txn", {"compare": [never], "success": [put]})
+    def would_take(self, changes: Sequence[Change]) -> None:
+        """Let the server look at a transaction without making it: at its size, our rights, its room.
+
+        Raises PluginError."""
+        never = {"key": b64(self.prefix + changes[0].key), "target": "CREATE", "result": "LESS", "create_revision": "0"}
+        self.session.call("kv/txn", {"compare": [never], "success": [self._done(change) for change in changes]})
+
+    def _done(self, change: Change) -> Mapping[str, Any]:
+        key = b64(self.prefix + change.key)
+        if change.value is None:
+            return {"request_delete_range": {"key": key}}
+        return {"request_put": {"key": key, "value": b64(change.value)}}
 
 
 class Batches:

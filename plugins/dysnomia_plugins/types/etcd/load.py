@@ -19,28 +19,50 @@ COPYING, COPIED = "etcd-copy", "etcd-copied"
 
 
 def of_sections(stored: Stored, sections: Iterable[Section]) -> Iterator[Keyed]:
-    """The keys of sections, in their order. Raises PluginError, Corrupt."""
+    """The keys of sections, in the order of keys. Raises PluginError, Corrupt."""
     folders: list[Section] = []
     loose: list[Section] = []
     for section in sections:
-        (loose if section.name == LOOSE else folders).append(section)
-    yield from heapq.merge(_of_each(stored, folders), _of_each(stored, loose))
-
-
-def _of_each(stored: Stored, sections: Sequence[Section]) -> Iterator[Keyed]:
-    for section in sections:
         if section.offset is None or section.length is None:
             raise PluginError(f"the contents index does not say where {section.name!r} is", "check the snapshot")
-        rows = 0
-        with stored.open_range(section.artefact, section.offset, section.length) as stream:
-            for line in lines_of(stream):
-                key = of_line(line).key
-                if section_of(folder_of(key)) != section.name:
-                    raise PluginError(f"the key {shown(key)} is not one of {section.name!r}", "check the snapshot")
-                rows += 1
-                yield key, line
-        if section.rows is not None and rows != section.rows:
-            raise PluginError(f"{section.name!r} has {rows} keys, not {section.rows}", "check the snapshot")
+        (loose if section.name == LOOSE else folders).append(section)
+    yield from heapq.merge(_of_runs(stored, folders), _of_runs(stored, loose))
+
+
+def _of_runs(stored: Stored, sections: Sequence[Section]) -> Iterator[Keyed]:
+    """Those that follow one another are read as one: an application may have a folder for each of its keys."""
+    run: list[Section] = []
+    for section in sections:
+        if run and section.offset != (run[-1].offset or 0) + (run[-1].length or 0):
+            yield from _of_run(stored, run)
+            run = []
+        run.append(section)
+    if run:
+        yield from _of_run(stored, run)
+
+
+def _of_run(stored: Stored, run: Sequence[Section]) -> Iterator[Keyed]:
+    length = sum(section.length or 0 for section in run)
+    with stored.open_range(run[0].artefact, run[0].offset or 0, length) as stream:
+        lines = lines_of(stream)
+        for section in run:
+            yield from _of_section(section, lines)
+        if next(lines, None) is not None:
+            raise PluginError(f"{run[-1].name!r} has more than its keys", "check the snapshot")
+
+
+def _of_section(section: Section, lines: Iterator[bytes]) -> Iterator[Keyed]:
+    length, rows = 0, 0
+    while length < (section.length or 0):
+        line = next(lines, b"")
+        key = of_line(line).key
+        if section_of(folder_of(key)) != section.name:
+            raise PluginError(f"the key {shown(key)} is not one of {section.name!r}", "check the snapshot")
+        length += len(line) + 1
+        rows += 1
+        yield key, line
+    if section.rows is not None and rows != section.rows:
+        raise PluginError(f"{section.name!r} has {rows} keys, not {section.rows}", "check the snapshot")
 
 
 def into_spool(ctx: Context, session: Session, prefix: str, pairs: Iterable[Keyed], spool: Spool) -> None:
@@ -56,7 +78,7 @@ def into_spool(ctx: Context, session: Session, prefix: str, pairs: Iterable[Keye
 
     spool.write(_cancelled(ctx, looked_at()))
     if largest is not None:
-        Keyspace.of(session, prefix).would_take(*of_line(largest[1]))
+        Keyspace.of(session, prefix).would_take([Change(*of_line(largest[1]), 0)])
 
 
 def _cancelled(ctx: Context, pairs: Iterable[Keyed]) -> Iterator[Keyed]:

@@ -41,7 +41,7 @@ from dysnomia_plugins.types.etcd.dump import ARTEFACT, dump_live, dump_spool
 from dysnomia_plugins.types.etcd.facts import Facts
 from dysnomia_plugins.types.etcd.keyspace import Keyspace
 from dysnomia_plugins.types.etcd.preflight import preflight
-from dysnomia_plugins.types.etcd.records import lines_of, of_line
+from dysnomia_plugins.types.etcd.records import lines_of, of_line, to_line
 from dysnomia_plugins.types.etcd.server import Server
 from dysnomia_plugins.types.etcd.spool import Keyed, Spool, is_file, place_of
 from dysnomia_store.model import Section
@@ -87,8 +87,9 @@ class EtcdDatabase(StatePlugin):
             for path in files:
                 ctx.progress.log(f"loading {path.name}")
                 with path.open("rb") as stream:
-                    pairs |= {of_line(line).key: line for line in lines_of(stream) if line.strip()}
-            load.into_spool(ctx, made, prefix, sorted(pairs.items()), Spool(beside.name))
+                    pairs |= dict(of_line(line) for line in lines_of(stream) if line.strip())
+            lines = ((key, to_line(key, pairs[key])) for key in sorted(pairs))
+            load.into_spool(ctx, made, prefix, lines, Spool(beside.name))
             swap.fill(ctx, made, prefix, beside, aside)
 
     def _answers(self, component: Component) -> bool:

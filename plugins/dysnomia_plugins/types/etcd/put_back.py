@@ -12,25 +12,45 @@ from dysnomia_plugins.types.etcd.keyspace import Change, Keyspace, Live
 from dysnomia_plugins.types.etcd.records import digest, folder_of, of_line, of_shown, section_of, to_line
 from dysnomia_store.model import Section
 
-MOST = 128
-"""Keys of a transaction, unless the server is told otherwise (``--max-txn-ops``)."""
 _TRIES = 20
 
 
 def look(session: Session, prefix: str, rows: Sequence[PutRow]) -> LiveLook:
     """See ``StatePlugin.look_at_rows``."""
     keyspace = Keyspace.of(session, prefix)
-    live = [keyspace.get(of_shown(row.key[0])) for row in rows]
+    live = _live(keyspace, rows)
     answer = tuple(_row(row, now) for row, now in zip(rows, live, strict=True))
     to_change = sum(one.digest != one.wanted for one in answer)
     refusals = list(Facts.of(session).against_writes())
-    if to_change > MOST:
-        refusals.append(
-            f"{to_change:,} keys are more than one transaction holds ({MOST}): put them back in parts, or restore all"
-        )
+    if to_change and not refusals:
+        refusals += _against(keyspace, rows, answer)
     if refusals:
         return LiveLook((), refusals=tuple(refusals))
     return LiveLook(answer, dict(_conflicts(rows, live)))
+
+
+def _live(keyspace: Keyspace, rows: Sequence[PutRow]) -> list[Live | None]:
+    keys = [of_shown(row.key[0]) for row in rows]
+    live = keyspace.some(keys)
+    return [live.get(key) for key in keys]
+
+
+def _against(keyspace: Keyspace, rows: Sequence[PutRow], answer: Sequence[LiveRow]) -> Iterator[str]:
+    """Why one transaction would not be made, as the server says."""
+    changed = [row for row, one in zip(rows, answer, strict=True) if one.digest != one.wanted]
+    try:
+        keyspace.would_take([_change(row, None) for row in changed])
+    except Refused as error:
+        if "too many operations" not in error.text and "too large" not in error.text:
+            yield error.text
+            return
+        how_many = f"{len(changed):,} {'key is' if len(changed) == 1 else 'keys are'}"
+        yield f"{how_many} more than etcd takes in one transaction: put them back in parts, or restore all"
+
+
+def _change(row: PutRow, now: Live | None) -> Change:
+    value = None if row.wanted is None else of_line(row.wanted).value
+    return Change(of_shown(row.key[0]), value, 0 if now is None else now.changed)
 
 
 def _row(row: PutRow, now: Live | None) -> LiveRow:
@@ -53,8 +73,7 @@ def put_back(session: Session, prefix: str, rows: Sequence[PutRow], seen: Sequen
     for _ in range(_TRIES):
         left: dict[int, str] = {}
         changes = []
-        for at, row in enumerate(rows):
-            now = keyspace.get(of_shown(row.key[0]))
+        for at, (row, now) in enumerate(zip(rows, _live(keyspace, rows), strict=True)):
             if _row(row, now).digest != seen[at]:
                 left[at] = ""
                 continue
@@ -62,8 +81,7 @@ def put_back(session: Session, prefix: str, rows: Sequence[PutRow], seen: Sequen
             if conflict:
                 left[at] = conflict[0]
             elif now is not None or row.wanted is not None:
-                value = None if row.wanted is None else of_line(row.wanted).value
-                changes.append(Change(of_shown(row.key[0]), value, 0 if now is None else now.changed))
+                changes.append(_change(row, now))
         if not changes or _made(keyspace, changes):
             return left
     raise NotSafe(

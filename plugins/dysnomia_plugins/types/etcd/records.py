@@ -57,7 +57,7 @@ def of_line(line: bytes) -> Pair:
         parts = json.loads(line)
         if isinstance(parts, dict) and len(parts) == 2:
             return Pair(_read(parts, "key"), _read(parts, "value"))
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
     raise PluginError(f"{line[:60]!r} is not a key and its value", "check the snapshot, or the component's files")
 
