@@ -22,7 +22,7 @@ from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, ServerDown
 from dysnomia_plugins.types.etcd import api, swap
 from dysnomia_plugins.types.etcd.keyspace import Change, Keyspace, Live
-from dysnomia_plugins.types.etcd.records import of_line
+from dysnomia_plugins.types.etcd.records import of_line, to_line
 from dysnomia_plugins.types.etcd.spool import Spool
 from tests.plugins.conformance.bare import BareDraft, BareStored, Notes, places, restore, swapped
 from tests.plugins.conformance.driver import in_child
@@ -336,6 +336,29 @@ def test_a_cancel_during_the_exchange_finishes_it(tmp_path: Path) -> None:
             here.plugin.swap(replace(ctx, cancel=Tripped()), beside, aside)
         assert not here.plugin.recover(ctx)
         assert here.server.pairs(PREFIX) == story.now
+
+
+@pytest.mark.parametrize(("number", "after"), [(1, False), (1, True), (2, True)])
+def test_an_activation_that_is_killed(
+    tmp_path: Path, number: int, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is finished; what clients wrote meanwhile stays."""
+    with site(tmp_path / "site") as here:
+        pairs = strange(Random(9), 300)
+        folder = here.component.path / "etcd-databases"
+        folder.mkdir()
+        for name, keys in (("a.json", sorted(pairs)[:150]), ("b.json", sorted(pairs)[150:])):
+            (folder / name).write_bytes(b"".join(to_line(key, pairs[key]) + b"\n" for key in keys))
+        ctx = here.context("job", FileNotes(tmp_path / "job"))
+        with monkeypatch.context() as patch:
+            patch.setattr(Keyspace, "change", _at(number, _die, after=after))
+            assert in_child(lambda: here.plugin.activate(ctx)) == signal.SIGKILL
+        last = max(pairs)
+        here.server.put(full({last: b"of a client"}))
+        assert here.plugin.recover(ctx)
+        assert here.server.pairs(PREFIX) == {**pairs, last: b"of a client"}
+        assert list(here.plugin.left_behind(ctx)) == []
+        assert here.files() == []
 
 
 # Clients that write.

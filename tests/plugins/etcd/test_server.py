@@ -15,10 +15,13 @@ from dysnomia_plugins.base import Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.etcd import api
+from dysnomia_plugins.types.etcd.records import of_line
 from dysnomia_plugins.types.etcd.server import Server
-from tests.plugins.conformance.bare import restore, with_properties
+from dysnomia_plugins.types.etcd.spool import Spool
+from tests.plugins.conformance.bare import places, restore, with_properties
 from tests.plugins.etcd.changes import PREFIX, SEED, fill
 from tests.plugins.etcd.site import Site, site, texts
+from tests.plugins.servers.common import free_port
 from tests.plugins.servers.etcd import EtcdServer, certificates
 from tests.waiting import wait_until
 
@@ -78,6 +81,21 @@ def test_an_account_that_may_only_read_is_refused_before_anything_is_changed(tmp
         now = here.server.pairs(PREFIX)
         with pytest.raises(PluginError, match="permission denied"):
             here.plugin.load(here.context(), stored, here.plugin.place(here.context(), Purpose.BESIDE))
+        assert here.server.pairs(PREFIX) == now
+
+
+def test_an_account_that_may_write_only_some_is_refused_before_anything_is_changed(tmp_path: Path) -> None:
+    with site(tmp_path) as here:
+        fill(here.server)
+        here.server.ask_for_accounts()
+        _user(here.server, "some", ("read", "/app/"), ("readwrite", "/app/deep/"))
+        with_properties(here, etcdUser="some", etcdPassword="its password")
+        stored = here.dump()
+        here.server.put({PREFIX + b"users/1": b"changed", PREFIX + b"deep/1": b"new"})
+        now = here.server.pairs(PREFIX)
+        ctx = here.context()
+        with pytest.raises(PluginError, match="permission denied"):
+            here.plugin.load(ctx, stored, here.plugin.place(ctx, Purpose.BESIDE))
         assert here.server.pairs(PREFIX) == now
 
 
@@ -200,6 +218,20 @@ def _no_leader(here: Site) -> bool:
     return answer.up and answer.broken and "no leader" in answer.detail
 
 
+def test_what_is_down_from_the_first_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.Session.__init__, "__defaults__", (60.0, 15.0))
+    with site(tmp_path) as here:
+        fill(here.server)
+        down = ",".join(f"http://127.0.0.1:{free_port()}" for _ in range(3))
+        with_properties(here, etcdEndpoints=down)
+        began = time.monotonic()
+        with pytest.raises(ServerDown, match="does not answer"):
+            here.dump()
+        assert time.monotonic() - began < 5
+        with_properties(here, etcdEndpoints=f"{down},{here.server.url}")
+        assert here.dump().digest
+
+
 def test_a_learner_is_named(tmp_path: Path) -> None:
     with EtcdServer() as first, EtcdServer(name="learner") as second:
         second.stop()
@@ -231,6 +263,31 @@ def test_without_space_a_snapshot_is_made_and_a_restore_is_refused_in_the_plan(t
         with pytest.raises(PluginError, match="space exceeded"):
             here.plugin.load(ctx, stored, here.plugin.place(ctx, Purpose.BESIDE))
         assert here.server.pairs(PREFIX) == now
+
+
+def test_space_that_ends_in_the_exchange_and_comes_again(tmp_path: Path) -> None:
+    with site(tmp_path, f"--quota-backend-bytes={10 << 20}") as here:
+        pairs = {b"large/%02d" % number: b"%d" % number * 50_000 for number in range(60)}
+        here.server.put({PREFIX + key: value for key, value in pairs.items()})
+        stored = here.dump()
+        now = dict.fromkeys(pairs, b"small")
+        here.server.put({PREFIX + key: value for key, value in now.items()})
+        ctx = here.context()
+        beside, aside = places(here, ctx)
+        here.plugin.load(ctx, stored, beside)
+        with pytest.raises(AssertionError, match="space exceeded"):
+            here.server.put((b"/other/%d" % (number % 9), b"x" * 500_000) for number in range(18))
+        with pytest.raises(PluginError, match=r"space exceeded|NOSPACE"):
+            here.plugin.swap(ctx, beside, aside)
+        with pytest.raises(PluginError, match="space exceeded"):
+            here.plugin.recover(ctx)
+        here.server.delete_below(b"/other/")
+        here.server.call("kv/compaction", revision=str(here.server.answer()["header"]["revision"]), physical=True)
+        here.server.etcdctl("defrag")
+        here.server.etcdctl("alarm", "disarm")
+        assert here.plugin.recover(ctx)
+        assert here.server.pairs(PREFIX) == pairs
+        assert dict(of_line(line) for _, line in Spool(aside.name).pairs()) == now
 
 
 def test_a_server_that_is_down_is_said_to_be(tmp_path: Path) -> None:

@@ -51,12 +51,13 @@ class Session:
     """A connection to the first member that answers."""
 
     def __init__(self, server: Server, timeout: float = _TIMEOUT, patience: float = PATIENCE) -> None:
-        """Args: patience: seconds for which a request that can be made again is tried."""
+        """Args: patience: seconds for which a request that can be made again is tried, once the server has answered."""
         self.server = server
         self._timeout, self._patience = timeout, patience
         self._tls = server.tls() if any(one.tls for one in server.endpoints) else None
         self._connection: http.client.HTTPConnection | None = None
         self._endpoint = 0
+        self._has_answered = False
         self._token: str | None = None
         """``""`` where none is asked for, None where that is not known yet."""
 
@@ -75,15 +76,22 @@ class Session:
 
         Raises Refused, ServerDown, WrongCredentials, PluginError."""
         deadline = time.monotonic() + self._patience
+        tries = len(self.server.endpoints)
         while True:
             try:
-                return self._with_token(path, body, most)
+                answer = self._with_token(path, body, most)
             except ServerDown:
                 self.close()
                 self._endpoint = (self._endpoint + 1) % len(self.server.endpoints)
-                if not again or time.monotonic() + _POLL > deadline:
+                tries -= 1
+                over = time.monotonic() + _POLL > deadline if self._has_answered else tries <= 0
+                if not again or over:
                     raise
-            time.sleep(_POLL)
+            else:
+                self._has_answered = True
+                return answer
+            if self._has_answered:
+                time.sleep(_POLL)
 
     def _with_token(self, path: str, body: Answer, most: int) -> Answer:
         if self.server.user and self._token is None:

@@ -155,6 +155,11 @@ class Keyspace:
         never = {"key": b64(self.prefix + changes[0].key), "target": "CREATE", "result": "LESS", "create_revision": "0"}
         self.session.call("kv/txn", {"compare": [never], "success": [self._done(change) for change in changes]})
 
+    def would_let_write(self) -> None:
+        """Raises PluginError where our account may not write each key that begins with the prefix."""
+        never = {"key": b64(self.prefix or _FIRST), "target": "CREATE", "result": "LESS", "create_revision": "0"}
+        self.session.call("kv/txn", {"compare": [never], "success": [{"request_delete_range": self._range()}]})
+
     def _done(self, change: Change) -> Mapping[str, Any]:
         key = b64(self.prefix + change.key)
         if change.value is None:

@@ -66,7 +66,7 @@ def _of_section(section: Section, lines: Iterator[bytes]) -> Iterator[Keyed]:
 
 
 def into_spool(ctx: Context, session: Session, prefix: str, pairs: Iterable[Keyed], spool: Spool) -> None:
-    """Raises PluginError; NotSafe where the server would not take the largest value, of what account and size it is."""
+    """Raises PluginError, also where the server would not take the largest value, or not let us write all keys."""
     largest: Keyed | None = None
 
     def looked_at() -> Iterator[Keyed]:
@@ -78,7 +78,9 @@ def into_spool(ctx: Context, session: Session, prefix: str, pairs: Iterable[Keye
 
     spool.write(_cancelled(ctx, looked_at()))
     if largest is not None:
-        Keyspace.of(session, prefix).would_take([Change(*of_line(largest[1]), 0)])
+        keyspace = Keyspace.of(session, prefix)
+        keyspace.would_take([Change(*of_line(largest[1]), 0)])
+        keyspace.would_let_write()
 
 
 def _cancelled(ctx: Context, pairs: Iterable[Keyed]) -> Iterator[Keyed]:

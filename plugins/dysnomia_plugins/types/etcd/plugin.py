@@ -105,18 +105,18 @@ class EtcdDatabase(StatePlugin):
             Keyspace.of(made, self.live(ctx.component).name).delete()
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
-        """A shell for etcdctl, which takes all from its environment."""
+        """A shell for etcdctl, which takes all from its environment (and warns of what is empty there)."""
         server = Server.of(component)
-        account = {"ETCDCTL_USER": server.user, "ETCDCTL_PASSWORD": server.secret()} if server.user else {}
-        named = {"CACERT": server.ca_file, "CERT": server.cert_file, "KEY": server.key_file}
-        return ["bash", "--norc", "--noprofile", "-i"], {
+        environment = {
             "ETCDCTL_API": "3",
             "ETCDCTL_ENDPOINTS": ",".join(map(str, server.endpoints)),
-            "ETCDCTL_USER": "",
-            "ETCDCTL_PASSWORD": "",
-            **account,
-            **{f"ETCDCTL_{name}": path for name, path in named.items()},
+            "ETCDCTL_USER": server.user,
+            "ETCDCTL_PASSWORD": server.secret() if server.user else "",
+            "ETCDCTL_CACERT": server.ca_file,
+            "ETCDCTL_CERT": server.cert_file,
+            "ETCDCTL_KEY": server.key_file,
         }
+        return ["bash", "--norc", "--noprofile", "-i"], {name: value for name, value in environment.items() if value}
 
     def hints(self, component: Component) -> Sequence[str]:
         return (f"its keys: etcdctl get --prefix --keys-only '{self.live(component).name}'",)

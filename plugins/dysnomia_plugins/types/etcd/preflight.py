@@ -43,7 +43,7 @@ def preflight(ctx: Context, session: Session, prefix: str, stored: Stored, *, re
     return Preflight(
         findings=tuple(findings),
         live_bytes=None if count else 0,
-        needs=((f"on etcd at {session.server}", size, free), (copies, size, free_bytes(existing(copies)))),
+        needs=((f"on etcd at {session.server}", size, free), (copies, 2 * size, free_bytes(existing(copies)))),
         swap=SWAP if replace else "nothing would be replaced",
         guard=(GUARD if count else NOTHING) if replace else "",
     )
