@@ -104,7 +104,7 @@ class EtcdWorld(World):
             self.server.put(full({b"big/%06d" % number: base64.b64encode(random.randbytes(67_500))}))
 
     def some_sections(self) -> tuple[str, ...]:
-        return ("keys:users/", "keys:.")
+        return ("folder:users/", "folder:.")
 
     def part(self, place: Place | None = None) -> object:
         pairs = self.server.pairs(place.name.encode() if place else PREFIX)
@@ -123,9 +123,9 @@ class EtcdWorld(World):
         self.server.put(full({b"users/1": b"lost %d" % random.getrandbits(40), b"alone": b"changed", new: b"new"}))
         self.server.delete(PREFIX + b"users/2", PREFIX + b"bin/\x00\xff")
         return [
-            RowsAsked("keys:users/", (("users/1",), ("users/2",), (new.decode(),))),
-            RowsAsked("keys:.", texts=("alone",)),
-            RowsAsked("keys:bin/", lacking=True),
+            RowsAsked("folder:users/", (("users/1",), ("users/2",), (new.decode(),))),
+            RowsAsked("folder:.", texts=("alone",)),
+            RowsAsked("folder:bin/", lacking=True),
         ]
 
     def writer(self, log: Path) -> Writer:

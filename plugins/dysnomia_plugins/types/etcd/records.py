@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from dysnomia_plugins.errors import PluginError
 
-KIND, COLUMNS, KEY = "keys", ("key", "value"), ("key",)
+KIND, COLUMNS, KEY = "folder", ("key", "value"), ("key",)
 LOOSE = "."
 """The section of keys that are in no folder. Names of the others end with a slash."""
 LONGEST = 64 << 20
