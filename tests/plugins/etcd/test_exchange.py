@@ -64,6 +64,7 @@ def held(place: Place) -> Pairs:
     return dict(of_line(line) for _, line in Spool(place.name).pairs())
 
 
+@pytest.mark.worlds
 def test_fifty_thousand_keys_of_any_bytes_and_a_value_of_a_megabyte(tmp_path: Path) -> None:
     random = Random(20261130)
     with site(tmp_path) as here:
@@ -82,6 +83,28 @@ def test_fifty_thousand_keys_of_any_bytes_and_a_value_of_a_megabyte(tmp_path: Pa
         assert here.files() == []
         others = {key: value for key, value in here.server.pairs().items() if not key.startswith(PREFIX)}
         assert others == {b"/ap": b"1", b"/app": b"2", b"/app0": b"3"}
+
+
+def test_pages_shrink_where_values_are_large_after_small_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    call = api.Session.call
+
+    def counted(made: api.Session, path: str, body: Any, **options: Any) -> Any:
+        try:
+            return call(made, path, body, **options)
+        except api.TooMuch:
+            sizes.append(int(body["limit"]))
+            raise
+
+    monkeypatch.setattr(api.Session, "call", counted)
+    with site(tmp_path) as here:
+        pairs = {b"a/%04d" % number: b"small" for number in range(2000)}
+        pairs |= {b"b/%04d" % number: b"%d" % number * 30_000 for number in range(300)}
+        here.server.put(full(pairs))
+        with here.dump().open() as stream:
+            assert dict(map(of_line, stream.read().splitlines())) == pairs
+    assert sizes
+    assert max(sizes) <= 500
 
 
 def test_what_is_the_same_is_not_written(tmp_path: Path) -> None:
@@ -405,7 +428,7 @@ class Writers:
         return sum(map(len, self.acknowledged.values()))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.worlds) for seed in (1, 2))])
 def test_each_acknowledged_write_is_before_or_after_the_exchange_of_its_key(tmp_path: Path, seed: int) -> None:
     """In the guard is what each key held right before; what was written after that is live, else what was restored."""
     random = Random(seed)

@@ -13,6 +13,7 @@ import pytest
 
 from dysnomia_plugins.base import Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.toolkit import servers
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.etcd import api
 from dysnomia_plugins.types.etcd.records import of_line
@@ -211,6 +212,9 @@ def test_a_cluster_goes_on_with_one_member_down_and_says_so_without_most(
     wait_until(lambda: _no_leader(here))
     with pytest.raises(ServerDown, match="cannot answer"):
         here.dump()
+    monkeypatch.setattr(servers, "START_SECONDS", 1.0)
+    with pytest.raises(ServerDown, match="no leader"):
+        here.plugin.activate(here.context())
 
 
 def _no_leader(here: Site) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.types.etcd.api import Compacted, Refused, Session, TooMuch
+from dysnomia_plugins.types.etcd.api import Refused, Session, TooMuch
 
 PAGE = 500
 """Keys of one answer, which the server makes whole in its memory. Kubernetes asks for as many."""
@@ -97,7 +97,7 @@ class Keyspace:
             size, pairs = 0, answer.get("kvs", ())
             for one in pairs:
                 pair = self._live(one)
-                size += len(pair.value)
+                size += len(pair.key) + len(pair.value)
                 yield pair
             more = bool(answer.get("more")) and bool(pairs)
             if more:
@@ -219,6 +219,3 @@ def compacted(prefix: str) -> PluginError:
         f"etcd compacted its history while the keys of {prefix or 'the server'} were read at one revision",
         "try again; where that happens each time, have it keep its history longer (--auto-compaction-retention)",
     )
-
-
-__all__ = ["Batches", "Change", "Compacted", "Keyspace", "Live", "b64", "compacted", "end_of"]

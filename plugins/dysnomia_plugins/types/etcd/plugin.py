@@ -32,7 +32,7 @@ from dysnomia_plugins.base import (
     StatePlugin,
     Stored,
 )
-from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.types.etcd import contents, discover, load, put_back, swap
@@ -76,7 +76,7 @@ class EtcdDatabase(StatePlugin):
 
     def activate(self, ctx: Context) -> None:
         """Lay down the initial state where no key begins with the prefix. A prefix itself need not be made."""
-        await_server(ctx, lambda: bool(self._answers(ctx.component)))
+        await_server(ctx, lambda: self._answers(ctx.component))
         files = ctx.component.initial_files(INITIAL, "*.json")
         prefix = self.live(ctx.component).name
         beside, aside = (self.place(ctx, purpose) for purpose in (Purpose.BESIDE, Purpose.ASIDE))
@@ -93,8 +93,13 @@ class EtcdDatabase(StatePlugin):
             swap.fill(ctx, made, prefix, beside, aside)
 
     def _answers(self, component: Component) -> bool:
+        """Raises ServerDown, also where its cluster has no leader."""
         with session(Server.of(component), patience=0) as made:
-            return Facts.of(made).leader
+            if not Facts.of(made).leader:
+                raise ServerDown(
+                    f"the cluster of etcd on {made.server} has no leader", "most of its members must be up"
+                )
+            return True
 
     def deactivate(self, ctx: Context) -> None:
         """The keys stay; the engine marks them as garbage."""
