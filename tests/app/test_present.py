@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from dysnomia_plugins.base import Probe
-from dysnomia_store.model import Check, CheckResult, Delta, Marks, Reason, Verdict
+from dysnomia_store.model import Check, CheckResult, Delta, Form, Marks, Reason, Section, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import components, detail, generations, header, jobs, store, styles
 from dysnomia_tui.app.present import plan as plans
@@ -242,6 +242,17 @@ def test_the_pane_of_a_generation_says_what_it_lacks_and_what_was_said_when_it_w
     shown = [line.plain for line in detail.lines(replace(made, metadata=about), None, TIMES).texts(80)]
     assert "! it lacks up[s]: not there when it was made" in shown
     assert "! 2 changed\\x1b while the snapshot was taken" in shown
+
+
+@pytest.mark.parametrize(("kind", "text"), [("keys", "3 sections"), ("table", "3 tables"), ("folder", "3 folders")])
+def test_the_pane_counts_what_all_sections_are(kind: str, text: str) -> None:
+    made = orders_generations()[2]
+    assert made.metadata is not None
+    sections = tuple(Section(kind, name, Form.ROWS, 1, "") for name in "abc")
+    shown = detail.lines(
+        replace(made, metadata=replace(made.metadata, sections=3)), detail.Contents(sections=sections), TIMES
+    )
+    assert any(line.plain.startswith(f"{text}, ") for line in shown.texts(80))
 
 
 def test_a_plan_that_has_not_the_room_says_so() -> None:

@@ -40,3 +40,13 @@ class Alone:
         with job.context() as ctx:
             self._plugin.drop(ctx, self._plugin.place(ctx, Purpose.BESIDE))
         return taken
+
+    def copy(self, name: str) -> float:
+        """The seconds of a load into a copy, which is removed again."""
+        job = self._job()
+        with job.context() as ctx:
+            place = self._plugin.named(self._component, name)
+            stored = job.store.stored(job.key, job.store.generations(job.key)[-1].id)
+            taken = timed(lambda: self._plugin.load(ctx, stored, place))
+            self._plugin.drop(ctx, place)
+        return taken

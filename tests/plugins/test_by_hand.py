@@ -13,11 +13,13 @@ import pytest
 
 from tests.e2e.world import World
 from tests.plugins.ejabberd.changes import PEOPLE, seed
+from tests.plugins.etcd.changes import PREFIX, SEED, fill
 from tests.plugins.git.changes import commit, git
 from tests.plugins.influx.changes import plain
 from tests.plugins.influx.changes import seed as seed_influx
 from tests.plugins.openldap.changes import seed_ldif
 from tests.plugins.servers.ejabberd import EjabberdServer
+from tests.plugins.servers.etcd import EtcdServer
 from tests.plugins.servers.influx import InfluxServer
 from tests.plugins.servers.mariadb import MariadbServer
 from tests.plugins.servers.openldap import SlapdServer
@@ -153,6 +155,20 @@ def test_ejabberdctl_loads_ejabberd(tmp_path: Path) -> None:
         assert server.run_control("registered_users", "localhost").split() == []
         server.run_control("load", str(there))
         assert server.run_control("registered_users", "localhost").split() == sorted(PEOPLE)
+
+
+@pytest.mark.server
+def test_pythons_line_loads_etcd(tmp_path: Path) -> None:
+    """The line of docs, as it stands there, on the usual port's place."""
+    with EtcdServer() as server:
+        fill(server)
+        dump = exported(tmp_path, "app", server.properties)
+        server.etcdctl("del", "--prefix", "/app/")
+        text = (Path(__file__).parents[2] / "docs" / "by-hand.md").read_text("utf-8")
+        line = next(words for words in text.split("`") if words.startswith("python3 -c 'import base64"))
+        line = line.replace("http://127.0.0.1:2379", server.url).replace("<keys.json", f"<'{dump}'")
+        subprocess.run(["bash", "-c", line], check=True)
+        assert server.pairs(PREFIX) == SEED
 
 
 @pytest.mark.server

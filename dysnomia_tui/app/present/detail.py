@@ -134,8 +134,7 @@ def _summary(generation: Generation, contents: Contents | None) -> Text:
     meta = generation.metadata
     parts = []
     if meta is not None and meta.sections is not None:
-        kind = contents.sections[0].kind if contents is not None and _one_kind(contents.sections) else "section"
-        parts.append(plural(meta.sections, kind))
+        parts.append(plural(meta.sections, _kind(contents.sections if contents is not None else ())))
     if meta is not None and meta.rows is not None:
         parts.append(plural(meta.rows, "row"))
     lead = ", ".join(parts)
@@ -148,8 +147,10 @@ def _summary(generation: Generation, contents: Contents | None) -> Text:
     return plain("; ".join(part for part in (lead, tail) if part))
 
 
-def _one_kind(sections: Sequence[Section]) -> bool:
-    return len({section.kind for section in sections}) == 1
+def _kind(sections: Sequence[Section]) -> str:
+    """What all of them are: a section where there are several kinds, or it says what is in one (Redis' ``keys``)."""
+    kinds = {section.kind for section in sections}
+    return kinds.pop() if len(kinds) == 1 and not min(kinds).endswith("s") else "section"
 
 
 def change_line(change: SectionChange, cells: int) -> Text:

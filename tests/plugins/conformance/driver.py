@@ -87,7 +87,7 @@ class _Sections:
 
 
 def _names(place: str, copy: str) -> bool:
-    return place == copy or place.endswith((f"/{copy}", f".{copy}", f"/{copy}/_data"))
+    return place == copy or place.endswith((f"/{copy}", f".{copy}", f"/{copy}/", f"/{copy}/_data"))
 
 
 class Driver:

@@ -23,6 +23,7 @@ from dysnomia_tui.engine.component.guard import Restored
 from tests.plugins.conformance.crash import THOROUGH
 from tests.plugins.conformance.driver import Driver, in_child
 from tests.plugins.conformance.world import World
+from tests.plugins.etcd.world import EtcdWorld
 from tests.plugins.fileset.world import FilesetWorld
 from tests.plugins.git.world import GitWorld
 from tests.plugins.mysql.world import MariadbWorld
@@ -59,6 +60,10 @@ def _subversion(folder: Path, stack: ExitStack) -> tuple[World, World]:
 
 def _redis(folder: Path, stack: ExitStack) -> tuple[World, World]:
     return RedisWorld(folder / "a"), RedisWorld(folder / "b")
+
+
+def _etcd(folder: Path, stack: ExitStack) -> tuple[World, World]:
+    return EtcdWorld(folder / "a"), EtcdWorld(folder / "b")
 
 
 def _mariadb(folder: Path, stack: ExitStack) -> tuple[World, World]:
@@ -133,6 +138,7 @@ class Pair:
         pytest.param(_git, id="git", marks=[pytest.mark.server, pytest.mark.worlds]),
         pytest.param(_subversion, id="subversion", marks=pytest.mark.server),
         pytest.param(_redis, id="redis", marks=pytest.mark.server),
+        pytest.param(_etcd, id="etcd", marks=[pytest.mark.server, pytest.mark.worlds]),
         pytest.param(_mariadb, id="mariadb into hostile settings", marks=pytest.mark.server),
         pytest.param(_mariadb_least, id="mariadb with least privilege", marks=[pytest.mark.server, pytest.mark.worlds]),
         pytest.param(_postgresql, id="postgresql into hostile settings", marks=pytest.mark.server),
