@@ -30,7 +30,8 @@ MAX_LINKS = 40
 _DISTRIBUTION_GIDS = 100
 """Groups below are numbered by the distribution (Debian policy 9.2.2); users' groups are not among them."""
 _ACCESS_LIST = "system.posix_acl_access"
-_NIX_STORE = "/nix/store/"
+_PACKAGES = ("/nix/store/", "/usr/share/", "/usr/lib/")
+"""Where packages are, whose files nobody but root changes, and which link to many others, and to data of theirs."""
 
 
 def why_not_obeyed(path: str | os.PathLike[str], uid: int | None = None, *, inside: bool = False) -> str:
@@ -147,10 +148,9 @@ def _refused_link(here: str, status: os.stat_result, caller: int) -> str:
 
 
 def _led_to(here: str) -> str:
-    """The folder that a link leads to; ``""`` for anything else, and for what is in a Nix store: nobody changes that,
-    and each of its packages leads to many others."""
+    """The folder that a link leads to; ``""`` for anything else, and for what is in a package."""
     led_to = os.path.realpath(here)
-    return led_to if os.path.isdir(led_to) and not led_to.startswith(_NIX_STORE) else ""  # noqa: PTH112
+    return led_to if os.path.isdir(led_to) and not led_to.startswith(_PACKAGES) else ""  # noqa: PTH112
 
 
 def who_else_reads(status: os.stat_result, uid: int) -> str:

@@ -173,6 +173,17 @@ def test_a_folder_that_a_link_in_it_leads_to_is_looked_at_too(file: Path, tmp_pa
 
 
 @as_root
+def test_what_packages_have_is_not_walked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They link to many others, and to folders of data that belong to the users of their servers."""
+    (file.parent / "documents").symlink_to("/usr/share/doc")
+    walked: list[str] = []
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda path: walked.append(path) or walk(path))  # type: ignore[func-returns-value]
+    assert refusal_below(file.parent) == ""
+    assert walked == [str(file.parent)]
+
+
+@as_root
 def test_a_file_in_it_that_an_access_list_lets_others_write_is_left_out(file: Path) -> None:
     top = file.parent.parent
     done = subprocess.run(["setfacl", "-m", f"u:{STRANGER}:rw", file], check=False)
