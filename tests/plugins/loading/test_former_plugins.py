@@ -34,6 +34,9 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(FORMER))
     for name in (*MODULES, *(path.stem for path in FORMER.glob("*.py"))):
         monkeypatch.delitem(sys.modules, name, raising=False)
+        package, _, last = name.rpartition(".")
+        if package:  # ``from dysnomia_plugins import context`` takes the attribute, where another test imported it
+            monkeypatch.delattr(sys.modules[package], last, raising=False)
     yield
     for path in FORMER.glob("*.py"):
         sys.modules.pop(path.stem, None)
