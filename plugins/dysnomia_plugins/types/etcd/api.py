@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.toolkit.bounded_http import BoundedConnection
 from dysnomia_plugins.types.etcd.server import Endpoint, Server
 
 PATIENCE = 15.0
@@ -24,6 +25,8 @@ _POLL = 0.25
 _PIECE = 1 << 16
 _MOST = 512 << 20
 """Bytes of any answer: one key can hold no more."""
+SMALL = 1 << 20
+"""Bytes of one that says something of the server."""
 _BUSY = (
     "timed out", "leader changed", "no leader", "too many requests", "server stopped", "not ready to serve",
     "not capable", "connection refused", "transport is closing", "connection closing", "unhealthy cluster",
@@ -31,7 +34,7 @@ _BUSY = (
 Answer = Mapping[str, Any]
 
 
-class TooMuch(Exception):
+class TooMuch(PluginError):
     """An answer is larger than was wanted."""
 
 
@@ -110,7 +113,7 @@ class Session:
         self._token = ""
         body = {"name": self.server.user, "password": self.server.secret()}
         try:
-            self._token = str(self._asked("auth/authenticate", body, _MOST).get("token", ""))
+            self._token = str(self._asked("auth/authenticate", body, SMALL).get("token", ""))
         except Refused as error:
             if "authentication is not enabled" in error.text:
                 return
@@ -147,12 +150,15 @@ class Session:
             if self._connection is None:
                 self._connection = self._opened(endpoint)
             self._connection.request(method, path, body, dict(headers))
+            self._begin()
             with self._connection.getresponse() as response:
                 pieces, size = [], 0
                 while piece := response.read(_PIECE):
                     size += len(piece)
                     if size > most:
-                        raise TooMuch
+                        raise TooMuch(
+                            f"etcd on {endpoint} answers with more than {most:,} bytes", "check etcdEndpoints"
+                        )
                     pieces.append(piece)
                 return response.status, b"".join(pieces)
         except TooMuch:
@@ -171,7 +177,12 @@ class Session:
     def _opened(self, endpoint: Endpoint) -> http.client.HTTPConnection:
         if endpoint.tls:
             return http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=self._timeout, context=self._tls)
-        return http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=self._timeout)
+        return BoundedConnection(endpoint.host, endpoint.port, self._timeout)
+
+    def _begin(self) -> None:
+        """The time for an answer, however slowly it comes. Who answers over TLS has shown who it is: it has none."""
+        if isinstance(self._connection, BoundedConnection):
+            self._connection.begin()
 
     def _no_tls(self, endpoint: Endpoint, error: ssl.SSLError) -> PluginError:
         if isinstance(error, ssl.SSLCertVerificationError):

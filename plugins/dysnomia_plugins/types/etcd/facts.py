@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.types.etcd.api import Session
+from dysnomia_plugins.types.etcd.api import SMALL, Session
 
 _QUOTA = re.compile(r"^etcd_server_quota_backend_bytes (\S+)$", re.MULTILINE)
 
@@ -29,9 +29,9 @@ class Facts:
     @classmethod
     def of(cls, session: Session, *, quota: bool = False) -> Self:
         """Args: quota: whether its metrics are looked at, which say how large it may become. Raises PluginError."""
-        status = session.call("maintenance/status", {})
+        status = session.call("maintenance/status", {}, most=SMALL)
         try:
-            answer = session.call("maintenance/alarm", {"action": "GET"}) if status.get("leader") else {}
+            answer = session.call("maintenance/alarm", {"action": "GET"}, most=SMALL) if status.get("leader") else {}
         except PluginError:
             answer = {}  # an account need not be allowed to
         alarms = tuple(str(one.get("alarm", "")) for one in answer.get("alarms", ()))

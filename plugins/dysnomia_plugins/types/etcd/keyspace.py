@@ -90,9 +90,11 @@ class Keyspace:
             try:
                 answer = self.session.call("kv/range", asked, most=_MOST if limit > 1 else _MOST << 5)
             except TooMuch:
+                if limit == 1:
+                    raise
                 limit = max(1, limit // 16)
                 continue
-            self.revision = int(answer["header"]["revision"])
+            self.revision = self._revision(answer)
             pinned = pinned or (self.revision if at_once else 0)
             size, pairs = 0, answer.get("kvs", ())
             for one in pairs:
@@ -105,6 +107,13 @@ class Keyspace:
                 limit = max(1, min(PAGE, 2 * limit, limit * _WANTED // (size + 1)))
         if at_once:
             self.revision = pinned
+
+    def _revision(self, answer: Mapping[str, Any]) -> int:
+        try:
+            return int(answer["header"]["revision"])
+        except (KeyError, TypeError, ValueError):
+            server = self.session.server
+            raise PluginError(f"{server} does not answer as etcd does", "check etcdEndpoints") from None
 
     def _live(self, one: Mapping[str, Any]) -> Live:
         return Live(
