@@ -60,6 +60,14 @@ def read_secret(path: str, setting: str) -> bytes:
             os.close(descriptor)
 
 
+def password_in(path: str, setting: str) -> str:
+    """The first line of such a file. Raises NotSafe, PluginError."""
+    try:
+        return read_secret(path, setting).decode("utf-8").split("\n", 1)[0]
+    except UnicodeDecodeError:
+        raise PluginError(f"the password in {path} is not UTF-8", f"check {setting}") from None
+
+
 def _reason(path: str, setting: str) -> str:
     if not path.startswith("/"):
         raise PluginError(f"{setting} is {path!r}, which is not an absolute path", "name the file by its whole path")

@@ -11,20 +11,18 @@ Nothing else counts: neither the variables of etcdctl (``ETCDCTL_…``) nor thos
 
 from __future__ import annotations
 
-import os
-import pwd
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.context import single
+from dysnomia_plugins.toolkit.copies import folder_of_copies
 from dysnomia_plugins.toolkit.guarded.acting import acting_as
-from dysnomia_plugins.toolkit.guarded.named_file import read_secret, reader_of
+from dysnomia_plugins.toolkit.guarded.named_file import password_in, reader_of
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
 
@@ -111,7 +109,7 @@ class Server:
             key_file=values["KeyFile"],
             prefix=prefix or PREFIX,
             whole=whole in _YES,
-            copies=values["CopiesDir"] or _copies(),
+            copies=values["CopiesDir"] or folder_of_copies(ROOT_COPIES, COPIES),
         )
 
     def __str__(self) -> str:
@@ -150,10 +148,7 @@ class Server:
         """Raises PluginError where its file cannot be read, NotSafe where it may not."""
         if self.password or not self.password_file:
             return self.password
-        try:
-            return read_secret(self.password_file, "etcdPasswordFile").decode("utf-8").split("\n", 1)[0]
-        except UnicodeDecodeError:
-            raise PluginError(f"the password in {self.password_file} is not UTF-8", "check etcdPasswordFile") from None
+        return password_in(self.password_file, "etcdPasswordFile")
 
     def tls(self) -> ssl.SSLContext:
         """For endpoints with https. Raises PluginError, NotSafe."""
@@ -179,12 +174,3 @@ class Server:
 def _no_passphrase() -> str:
     """OpenSSL would ask on the terminal."""
     return ""
-
-
-def _copies() -> str:
-    if os.geteuid() == 0:
-        return ROOT_COPIES
-    try:
-        return str(Path(pwd.getpwuid(os.geteuid()).pw_dir) / COPIES)
-    except KeyError:
-        return ROOT_COPIES

@@ -25,7 +25,8 @@ from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.context import single
 from dysnomia_plugins.toolkit.containers.engine import Reference
-from dysnomia_plugins.toolkit.guarded.named_file import read_secret
+from dysnomia_plugins.toolkit.copies import folder_of_copies
+from dysnomia_plugins.toolkit.guarded.named_file import password_in
 
 PORT = 6379
 TIMEOUT = 60.0
@@ -73,7 +74,7 @@ class Server:
             user=one("redisUsername"),
             password=one("redisPassword"),
             password_file=one("redisPasswordFile"),
-            copies=Path(one("redisCopiesDir") or _copies()),
+            copies=Path(one("redisCopiesDir") or folder_of_copies(ROOT_COPIES, COPIES)),
             run_as=_run_as(one("redisServerUser")),
             timeout=_number("redisTimeout", one("redisTimeout", str(TIMEOUT)), 86400),
             bin_folder=one("redisBinDir"),
@@ -93,10 +94,7 @@ class Server:
         """The password, ``""`` for none. Raises PluginError where its file cannot be read, NotSafe where it may not."""
         if self.password or not self.password_file:
             return self.password
-        try:
-            return read_secret(self.password_file, "redisPasswordFile").decode("utf-8").split("\n", 1)[0]
-        except UnicodeDecodeError:
-            raise PluginError(f"the password in {self.password_file} is not UTF-8", "check redisPasswordFile") from None
+        return password_in(self.password_file, "redisPasswordFile")
 
     def arguments(self) -> list[str]:
         """For redis-cli: where it is, and as whom. The password goes by REDISCLI_AUTH."""
@@ -115,15 +113,6 @@ def _number(name: str, text: str, most: int) -> float:
     if not 0 < value <= most:
         raise PluginError(f"{name} must be a number from 1 to {most}, not {text!r}", "correct it in the container")
     return value
-
-
-def _copies() -> str:
-    if os.geteuid() == 0:
-        return ROOT_COPIES
-    try:
-        return str(Path(pwd.getpwuid(os.geteuid()).pw_dir) / COPIES)
-    except KeyError:
-        return ROOT_COPIES
 
 
 def _run_as(named: str) -> str | None:
