@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dysnomia_base import room
 from dysnomia_plugins.base import Finding, Severity
 
 FOR_THE_GUARD = "for the guard, before compression, in the store"
@@ -30,15 +31,14 @@ def of_snapshot(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def free_bytes(path: str | os.PathLike[str] | None) -> int | None:
-    """Bytes that are free where ``path`` is; None where that cannot be seen, no path is known, or the file
-    system does not count them (ramfs, some of FUSE's)."""
+    """Bytes that are free where ``path`` is; None where that cannot be seen, no path is known, or the file system does
+    not count them."""
     if not path:
         return None
     try:
-        seen = os.statvfs(path)
+        return room.free_bytes(os.statvfs(path))
     except OSError:
         return None
-    return seen.f_bavail * seen.f_frsize if seen.f_blocks else None
 
 
 def on_read_only(path: str) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from dysnomia_base import room
 from dysnomia_base.clock import Clock
 from dysnomia_base.exit_codes import NO_SPACE
 from dysnomia_base.records import dataclass
@@ -216,9 +217,8 @@ class Workspace:
 
 def free_bytes(path: Path) -> int | None:
     """Free bytes on the file system of a path, or of its nearest folder above that is there; None where it does not
-    count them, as ramfs and some of FUSE's: it says that it has none at all. Raises OSError."""
-    at = os.statvfs(next((folder for folder in (path, *path.parents) if folder.is_dir()), path))
-    return at.f_bavail * at.f_frsize if at.f_blocks else None
+    count them. Raises OSError."""
+    return room.free_bytes(os.statvfs(next((folder for folder in (path, *path.parents) if folder.is_dir()), path)))
 
 
 def _alone(descriptor: int) -> bool:
