@@ -385,6 +385,8 @@ def test_when_we_are_killed_nothing_of_it_goes_on_once_the_lock_is_free(tmp_path
     wait_until(lambda: state_of(grandchild) == "Z")  # it was killed before: a busy machine is late in ending it
 
 
+EXITING = 0x4
+"""``PF_EXITING`` of the kernel's ``include/linux/sched.h``, in the ninth field of ``/proc/PID/stat``."""
 KILLED_AT_ONCE = """
 import fcntl, os, signal, subprocess, sys
 from dysnomia_plugins.toolkit.process import ProcessRunner
@@ -419,10 +421,15 @@ def test_when_we_die_before_a_line_after_the_start_nothing_of_it_goes_on(tmp_pat
 
 
 def runs_in(pid: int, group: int) -> bool:
+    """Whether a process of the group can still do something: one that the kernel is ending closed its files, and with
+    them its end of a pipe that somebody waits for, some time before its state says so."""
     try:
-        return os.getpgid(pid) == group and state_of(pid) != "Z"
-    except ProcessLookupError:
+        if os.getpgid(pid) != group:
+            return False
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (ProcessLookupError, FileNotFoundError):
         return False
+    return fields[0] != "Z" and not int(fields[6]) & EXITING
 
 
 def state_of(pid: int) -> str:
