@@ -255,7 +255,7 @@ class _Worker:
         self._audit("started", "")
         outcome = _performer(self.work)(self.work)
         self._housekeeping()
-        return outcome
+        return outcome.warning(self.work.log.warned)
 
     def _housekeeping(self) -> None:
         """Every writer empties what is due. What cannot be done now is done by the next."""

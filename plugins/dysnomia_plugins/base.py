@@ -28,6 +28,7 @@ from dysnomia_plugins.interface.context import (
     Progress,
     PropertyValue,
     Runner,
+    WarningLine,
 )
 from dysnomia_plugins.interface.plugin import Plugin
 from dysnomia_plugins.interface.records import (
@@ -91,6 +92,7 @@ __all__ = [
     "StatePlugin",
     "Status",
     "Stored",
+    "WarningLine",
     "WholeAsked",
 ]
 

@@ -144,7 +144,22 @@ def _refused_link(here: str, status: os.stat_result, caller: int) -> str:
     reason = why_not_status(status, caller)
     if reason:
         return f"{here} is left out: it {reason}"
-    return "" if _is_device(here) else refusal(here, caller)  # /dev/null masks a unit
+    if _is_device(here):
+        return ""  # /dev/null masks a unit
+    refused = refusal(here, caller)
+    if refused or os.path.exists(here):  # noqa: PTH110
+        return refused
+    return _refused_where_others_may_make(here, caller)
+
+
+def _refused_where_others_may_make(here: str, caller: int) -> str:
+    """Why a link that leads nowhere yet is left out: somebody else may make what it leads to."""
+    folder = os.fspath(nearest_existing(Path(os.path.realpath(here))))
+    try:
+        reason = why_not_obeyed(folder, caller)
+    except OSError as error:
+        reason = f"{error.filename or folder} cannot be looked at ({error.strerror})"
+    return f"{here} is left out: it leads to a file that others may make: {reason}" if reason else ""
 
 
 def _led_to(here: str) -> str:

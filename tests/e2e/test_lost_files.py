@@ -4,6 +4,7 @@ What they were is read from the store by zstd and tar."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,3 +40,19 @@ def test_marked_files_are_put_back(own_demo: Callable[[], World], tmp_path: Path
         session.confirm()
         session.ended("put-back")
         assert tree(folder) == then
+
+
+def test_a_plan_says_who_stands_in_the_folder(own_demo: Callable[[], World]) -> None:
+    """A note: nothing has to be done about it, and whoever it is about wonders later."""
+    world = own_demo()
+    folder = world.root / "live" / "files" / "documents"
+    with subprocess.Popen(["sleep", "600"], cwd=folder) as stands:
+        try:
+            restore = ("dysnomia", "-o", "restore", "-C", "fileset", "-c", "documents", "--dry-run")
+            lines, written = world.run(*restore), world.run(*restore, "--json")
+        finally:
+            stands.kill()
+    (note,) = [line.removeprefix("  note: ") for line in lines.lines if line.startswith("  note: ")]
+    assert f"{stands.pid}" in note
+    assert note.endswith(f"{folder}: its working directory will be the old folder")
+    assert note in written.out

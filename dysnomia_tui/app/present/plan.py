@@ -26,7 +26,8 @@ def grade_line(plan: Plan) -> Text:
 
 
 def body(plan: Plan) -> Table:
-    """The plan in two columns, what matters most first: blockers, warnings, what is replaced, steps, space, command."""
+    """The plan in two columns, what matters most first: blockers, warnings, what is replaced, steps, notes, space,
+    command."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(ratio=1, overflow="fold")
@@ -40,6 +41,8 @@ def body(plan: Plan) -> Table:
         grid.add_row()
     for number, step in enumerate(plan.steps, 1):
         _row(grid, str(number), step.text, styles.PLAIN)
+    for note in plan.notes:
+        _row(grid, "·", note, styles.DIM)
     if plan.space:
         grid.add_row()
     for need in plan.space:

@@ -254,6 +254,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for need in plan.space:
         about = "about " if need.estimated else ""
         yield f"  space ({need.where}): {about}{size(need.needs)} of {size(need.has)} free"
+    yield from (f"  note: {text}" for text in plan.notes)
     yield from (f"  warning: {text}" for text in plan.warnings)
     yield from (f"  cannot: {text}" for text in plan.blockers)
     yield f"  grade {int(plan.grade)} ({_GRADES[int(plan.grade)]})"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,13 @@ class Outcome:
     exit: Exit = Exit.OK
     hint: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def warning(self, texts: Sequence[str]) -> Outcome:
+        """The same, with what was warned of on the way."""
+        if not texts:
+            return self
+        warnings = [*self.details.get("warnings", ()), *texts]
+        return replace(self, message="; ".join((self.message, *texts)), details={**self.details, "warnings": warnings})
 
 
 class JobCancel:
@@ -123,7 +130,7 @@ class JobContext:
         component = self._component(index)
         settings = self.machine.settings
         secrets = secrets_of(component.properties)
-        log = EventLog(self.folder.events, Redactor(secrets), self.clock)
+        log = EventLog(self.folder.events, Redactor(secrets), self.clock, self.log.warned)
         return ComponentJob(
             store=self.machine.store,
             plugin=self.machine.plugin(key),

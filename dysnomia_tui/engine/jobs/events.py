@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypedDict
 
 from msgspec import Meta
 
-from dysnomia_plugins.base import OutputLine
+from dysnomia_plugins.base import OutputLine, WarningLine
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.records import codec as records
 from dysnomia_store.records import typed
@@ -40,13 +40,20 @@ SIZE_POLL = 0.004
 
 
 class EventLog:
-    """Appends to a job's events. Safe to call from any thread; never raises for a line it could not write."""
+    """Appends to a job's events. Safe to call from any thread; never raises for a line it could not write.
 
-    def __init__(self, path: Path, redactor: Redactor, clock: Callable[[], datetime]) -> None:
+    Args:
+        warned: where warnings are kept, less their secrets, for the end of the job.
+    """
+
+    def __init__(
+        self, path: Path, redactor: Redactor, clock: Callable[[], datetime], warned: list[str] | None = None
+    ) -> None:
         self._path = path
         self._redactor = redactor
         self._clock = clock
         self._guard = threading.Lock()
+        self.warned = [] if warned is None else warned
 
     def write(self, kind: str, **data: Any) -> None:
         self._append({"kind": kind, **self._redactor.clean(data)})
@@ -55,6 +62,11 @@ class EventLog:
         """A line that a module wrote on standard output: beside what is shown, the line itself, less its secrets."""
         event = {"line": str(line)[:LONGEST_LINE], **data}
         self._append({"kind": "log", **self._redactor.clean(event), "output": self._redactor.hide(line.exact)})
+
+    def warn(self, line: WarningLine, **data: Any) -> None:
+        """Not all that modules print: what the end of the job repeats."""
+        self.warned.append(self._redactor.hide(line.text[:LONGEST_LINE]))
+        self.write("log", line=line[:LONGEST_LINE], **data)
 
     def _append(self, data: Mapping[str, Any]) -> None:
         line = json.dumps({"at": self._clock().isoformat(), **data})
@@ -104,6 +116,8 @@ class JobProgress:
             lines = self._lines
         if lines < MOST_LINES and isinstance(line, OutputLine):
             self._log.write_output(line, key=self._key)
+        elif lines < MOST_LINES and isinstance(line, WarningLine):
+            self._log.warn(line, key=self._key)
         elif lines < MOST_LINES:
             self._log.write("log", line=line[:LONGEST_LINE], key=self._key)
         elif lines == MOST_LINES:

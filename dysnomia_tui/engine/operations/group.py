@@ -155,6 +155,7 @@ def _plan(
         depends={name: value for plan in plans for name, value in plan.depends.items()},
         warnings=tuple(dict.fromkeys(f"{plan.keys[0]}: {text}" for plan in plans for text in plan.warnings)),
         blockers=tuple(blockers),
+        notes=tuple(dict.fromkeys(f"{plan.keys[0]}: {text}" for plan in plans for text in plan.notes)),
         replaces="" if action == SNAPSHOT else _replaced(plans),
         space=tuple(_space(plans)),
         command=command,

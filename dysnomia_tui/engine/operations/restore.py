@@ -94,6 +94,7 @@ def plan_restore(
         depends=_depends(machine, generation, preflight, container),
         warnings=_warnings(machine, generation, preflight),
         blockers=(*_texts(preflight, Severity.BLOCKER), *named),
+        notes=tuple(_texts(preflight, Severity.NOTE)),
         replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=_restore_command(key, number, target, text, dangerous=untrusted),

@@ -113,6 +113,7 @@ def _plan_undo_restore(machine: Machine, board: JobBoard, view: JobView, now: da
         depends=depends,
         warnings=(*irreversible, *_warnings(board, view, before, preflight, alone)),
         blockers=tuple(finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER),
+        notes=tuple(finding.text for finding in preflight.findings if finding.severity is Severity.NOTE),
         replaces=replaced(key, preflight),
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=("dysnomia-tui", "undo", job_id),

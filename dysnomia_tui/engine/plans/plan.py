@@ -86,6 +86,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
     blockers: tuple[str, ...] = ()
     """Why it cannot run; a plan with blockers is refused by ``submit``."""
+    notes: tuple[str, ...] = ()
+    """What the operator may want to know, and nothing has to be done about."""
     replaces: str = ""
     """What is replaced, in words; ``""`` where nothing is."""
     space: tuple[SpaceNeed, ...] = ()
@@ -102,10 +104,12 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Hex sha256 over everything but ``made``: two plans that would do the same have the same digest."""
+        """Hex sha256 over everything but ``made`` and the notes: two plans that would do the same have the same."""
         import hashlib  # takes as long to import as a dozen modules of ours
 
-        return hashlib.sha256(json.dumps(self.to_json() | {"made": None}, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps(self.to_json() | {"made": None, "notes": None}, sort_keys=True).encode()
+        ).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         from dataclasses import asdict  # imported where a plan is written: a look at a store makes none

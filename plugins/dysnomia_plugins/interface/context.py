@@ -76,6 +76,19 @@ class OutputLine(str):
         return made
 
 
+class WarningLine(str):
+    """A line for the log that the end of the job repeats: it ended well, and something is not as was asked for."""
+
+    text: str
+    """The line without the word that says what it is."""
+
+    @classmethod
+    def of(cls, text: str) -> WarningLine:
+        made = cls(f"warning: {text}")
+        made.text = text
+        return made
+
+
 class Progress(Protocol):
     """How far an activity is. Cheap to call; the engine writes at most ten a second."""
 

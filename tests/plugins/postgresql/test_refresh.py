@@ -9,6 +9,7 @@ import pytest
 
 from dysnomia_plugins.base import Purpose
 from dysnomia_plugins.errors import PluginError
+from tests.e2e.world import World
 from tests.plugins.conformance.bare import Bare, restore, with_properties
 from tests.plugins.postgresql.bare import bare_component
 from tests.plugins.servers.postgresql import PostgresServer
@@ -63,3 +64,17 @@ def test_a_database_without_plpgsql_is_filled_as_before(bare: Bare, postgres: Po
     postgres.sql("DROP EXTENSION plpgsql; CREATE MATERIALIZED VIEW fine AS SELECT 7 AS n", "orders")
     restore(bare, bare.dump())
     assert postgres.sql(FILLED, "orders") == "fine"
+
+
+def test_the_end_of_the_job_says_which_view_is_empty(postgres: PostgresServer, tmp_path: Path) -> None:
+    """The log has it among the rest, and nobody reads that of a restore that went well."""
+    world = World(tmp_path)
+    world.container("db", **postgres.properties)
+    world.component("db/orders", "postgresql-databases/first.sql", TWICE)
+    world.run("dysnomia", "-o", "activate", "-C", "db", "-c", "orders")
+    world.run("dysnomia", "-o", "snapshot", "-C", "db", "-c", "orders")
+    command = world.run("dysnomia", "-o", "restore", "-C", "db", "-c", "orders")
+    (restore,) = [one for one in world.jobs() if one["kind"] == "restore"]
+    assert restore["state"] == "done"
+    assert "the materialized view public.once could not be filled" in restore["message"]
+    assert "could not be filled" in (command.out + command.err).splitlines()[-1]

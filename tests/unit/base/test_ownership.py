@@ -158,6 +158,21 @@ def test_a_folder_is_looked_at_with_everything_in_it(file: Path) -> None:
 
 
 @as_root
+def test_a_link_to_what_is_not_there_yet_is_obeyed_where_nobody_else_can_make_it(file: Path, tmp_path: Path) -> None:
+    """A script that root runs through it would be that of whoever makes the file first."""
+    link = file.with_name("link")
+    link.symlink_to(tmp_path / "later" / "file")
+    assert refusal_below(file.parent) == ""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    link.unlink()
+    link.symlink_to(shared / "later" / "file")
+    assert refusal_below(file.parent) == (
+        f"{link} is left out: it leads to a file that others may make: {shared} may be written by everyone"
+    )
+
+
 def test_a_folder_that_a_link_in_it_leads_to_is_looked_at_too(file: Path, tmp_path: Path) -> None:
     top = file.parent.parent
     elsewhere = tmp_path / "elsewhere" / "deep"

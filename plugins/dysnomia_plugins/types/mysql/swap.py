@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dysnomia_plugins.base import Context, Journal
+from dysnomia_plugins.base import Context, Journal, WarningLine
 from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, ServerDown, WrongCredentials
 from dysnomia_plugins.toolkit.sqldump.names import encode
 from dysnomia_plugins.types.mysql import accounts, dangling, views_and_routines
@@ -247,7 +247,8 @@ def swap(ctx: Context, client: Client, live: str, beside: str, aside: str, *, lo
     exchange.exchange()
     _go_on(exchange, ())
     if over := views_and_routines.events_not_taken(client, live, events):
-        ctx.progress.log(f"warning: the server makes no event whose time is over: {', '.join(over)}")
+        text = f"the server makes no event whose time is over: {', '.join(over)}"
+        ctx.progress.log(WarningLine.of(text))
 
 
 def _go_on(exchange: Exchange, names: Sequence[str]) -> None:

@@ -29,6 +29,7 @@ from dysnomia_plugins.base import (
     Runner,
     SectionPatch,
     Stored,
+    WarningLine,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated, Unsupported
 from dysnomia_plugins.toolkit.servers import await_server, down
@@ -342,7 +343,7 @@ class PostgresqlDatabase(SqlDatabase):
         if statements.not_refreshed and place == self.place(ctx, Purpose.SCRATCH):
             raise PluginError(f"nothing is proved: {statements.not_refreshed[0]}", "a restore loads all the rest")
         for what in statements.not_refreshed:
-            ctx.progress.log(f"warning: {what}")
+            ctx.progress.log(WarningLine.of(what))
         ctx.progress.phase("analyze")
         try:
             client.script("ANALYZE;", place.name, session=Session.LOAD)
