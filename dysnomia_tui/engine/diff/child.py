@@ -61,7 +61,7 @@ class Work:
         self._comparer = Comparer(old, new, folder, self._tick, remark=remark)
         self._changes = spill_changes(_changed(old, new, folder), folder)
         self._done: dict[int, Compared] = {}
-        self._failed: dict[int, str] = {}
+        self._failed: dict[int, Exception] = {}
         self._under_way: set[int] = set()
         self._cursor: tuple[int, int, Iterator[bytes]] | None = None
         self._rows = 0
@@ -108,8 +108,8 @@ class Work:
         try:
             compared = self._comparer.compare(self._pair(number), whole=whole)
         except PROBLEMS as error:
-            self._failed[number] = _in_words(error)
-            send(self._out, {"counts": number, "failed": self._failed[number]})
+            self._failed[number] = error
+            send(self._out, {"counts": number, **_failure(error)})
             return
         finally:
             self._under_way.discard(number)
@@ -147,7 +147,7 @@ class Work:
         try:
             send(self._out, {"rows": request.number, "is": self._page(request)})
         except PROBLEMS as error:
-            send(self._out, {"rows": request.number, "failed": _in_words(error)})
+            send(self._out, {"rows": request.number, **_failure(error)})
 
     def _page(self, request: RowsRequest) -> list[Any]:
         old, new = self._pair(request.section)
@@ -157,7 +157,7 @@ class Work:
         if request.section not in self._failed and (known is None or known.postponed):
             self._compare(request.section, whole=True)
         if request.section in self._failed:
-            raise StoreError(self._failed[request.section])
+            raise self._failed[request.section].with_traceback(None)  # raised anew each time, it would grow
         compared = self._done[request.section]
         if compared.rows is None or compared.sides is None:
             return []
@@ -202,10 +202,12 @@ def _for_two(opened: Opened) -> Opened:
     return replace(opened, stored=opened.stored.with_workers(max(0, min(MOST_WORKERS, spare // 2))))
 
 
-def _in_words(error: Exception) -> str:
+def _failure(error: Exception) -> dict[str, Any]:
+    """What is sent of it: the words, and what a command ends with."""
+    text = str(error)
     if isinstance(error, OSError):
-        return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-    return str(error)
+        text = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    return {"failed": text, "exit": int(exit_of(error))}
 
 
 class Requests:
@@ -286,6 +288,6 @@ def main() -> int:
             requests.listen()
             work.run()
     except PROBLEMS as error:
-        send(out, {"failed": _in_words(error), "exit": int(exit_of(error))})
+        send(out, _failure(error))
         return 1
     return 0

@@ -16,7 +16,7 @@ from dysnomia_tui.engine.diff.protocol import row_change, send
 from dysnomia_tui.engine.diff.sections import as_change, as_pair, order_of
 from dysnomia_tui.engine.diff.sides import SideSpec
 from dysnomia_tui.engine.diff.spill import PrivateFolder, Records, not_kept
-from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.records import RowChange, SectionChange
 
 Counts = tuple[int | None, int | None, int | None]
@@ -103,7 +103,9 @@ class Diff:
         if answer is None:
             raise DiffFailed(problem)
         if "failed" in answer:
-            raise DiffFailed(str(answer["failed"]))
+            failed = DiffFailed(str(answer["failed"]))
+            failed.exit = Exit(answer["exit"])
+            raise failed
         return [row_change(sent) for sent in answer["is"]]
 
     def note(self, section: SectionChange) -> str:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -123,8 +124,9 @@ def test_a_damaged_section_says_so_and_the_others_are_compared(tmp_path: Path) -
         assert "is damaged" in diff.note(broken)
         assert broken.added is None
         assert whole.added == 1
-        with pytest.raises(DiffFailed, match="is damaged"):
+        with pytest.raises(DiffFailed, match="is damaged") as failed:
             diff.rows(broken, 0, 10)
+        assert failed.value.exit == 7
 
 
 def test_a_side_that_cannot_be_opened_fails_the_diff_in_words(tmp_path: Path) -> None:
@@ -322,3 +324,28 @@ def test_where_what_it_says_cannot_be_kept_that_is_its_error(tmp_path: Path, mon
         assert "TMPDIR" in diff.error
         assert diff.exit == 9
     assert list((tmp_path / "spill").iterdir()) == []
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A folder for temporary files with room for a megabyte."""
+    folder = tmp_path / "spill"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_rows_that_have_no_room_say_so_by_their_exit_code(tmp_path: Path, small: Path) -> None:
+    rows = [b"%d\t" % i + os.urandom(100).hex().encode() for i in range(20_000)]
+    old = write(tmp_path / "old", Table("t", rows))
+    new = write(tmp_path / "new", Table("t", [row + b"x" for row in rows]))
+    with start_diff(spec(old), spec(new), spill=small) as diff:
+        assert diff.wait(PATIENCE), diff.error
+        (table,) = diff.sections()
+        for _ in range(2):
+            with pytest.raises(DiffFailed, match="No space left on device") as failed:
+                diff.rows(table, 0, 10)
+            assert failed.value.exit == 9
