@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dysnomia_base import room
 from dysnomia_plugins.base import Finding, Severity
+from dysnomia_plugins.toolkit.guarded.flags import path_is_fixed
 
 FOR_THE_GUARD = "for the guard, before compression, in the store"
 """Where room is needed for what is live: a place as ``Preflight.needs`` names it."""
@@ -42,13 +43,23 @@ def free_bytes(path: str | os.PathLike[str] | None) -> int | None:
 
 
 def on_read_only(path: str) -> Iterator[Finding]:
-    """That nothing can be made where ``path`` is or would be, whoever asks: its file system is mounted read-only."""
+    """That nothing can be made where ``path`` is or would be, whoever asks: its file system is mounted read-only, or
+    its folder is immutable."""
     try:
         flags = os.statvfs(existing(path)).f_flag
     except OSError:
         return
     if flags & os.ST_RDONLY:
         text = f"{path} is on a file system that is mounted read-only: mount it for writing (mount -o remount,rw)"
+        yield Finding(Severity.BLOCKER, text)
+    yield from on_fixed(existing(path))
+
+
+def on_fixed(path: str) -> Iterator[Finding]:
+    """That ``path`` is immutable or append-only: nothing is made in such a folder, and neither it nor a file can be
+    exchanged."""
+    if path_is_fixed(path):
+        text = f"{path} is immutable or append-only (see lsattr -d), which stops root too: run chattr -ia on it"
         yield Finding(Severity.BLOCKER, text)
 
 

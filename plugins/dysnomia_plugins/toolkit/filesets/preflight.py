@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.toolkit.filesets.places import MOUNT_POINTS, ONE_STEP, Layout
-from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot, on_read_only
+from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot, on_fixed, on_read_only
 from dysnomia_plugins.toolkit.trees.names import root_of
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
@@ -76,6 +76,7 @@ def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterato
         elif os.path.lexists(path) and not os.path.isdir(path):
             yield Finding(Severity.BLOCKER, f"{path} is not a folder, and no guard could be made of it: move it away")
         elif not layout.swapped_inside(root):
+            yield from on_fixed(path)
             for point in layout.mounts_below(path):
                 yield Finding(Severity.BLOCKER, f"{point} is mounted inside {path}: unmount it first")
     ours = frozenset(layout.roots)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.toolkit.findings import of_snapshot, on_read_only
+from dysnomia_plugins.toolkit.findings import of_snapshot, on_fixed, on_read_only
 from dysnomia_plugins.toolkit.repositories.places import mount_in_the_way
 from dysnomia_plugins.toolkit.repositories.space import needed_beside
 from dysnomia_plugins.toolkit.trees.size import measure
@@ -59,6 +59,7 @@ def _of_live(live: Repository) -> Iterator[Finding]:
     mounted = mount_in_the_way(live.path)
     if mounted:
         yield Finding(Severity.BLOCKER, f"{mounted}: restore a copy")
+    yield from on_fixed(live.path)
     try:
         live.require()
         live.require_plain()

@@ -32,6 +32,11 @@ def has_large_rows(db: sqlite3.Connection, table: str) -> bool:
     return int(largest[0] or 0) >= LARGE
 
 
+def width(columns: Sequence[str]) -> int:
+    """How many columns ``stream`` asks for."""
+    return 1 + 2 * len(columns)
+
+
 def stream(
     db: sqlite3.Connection, table: str, rowid: str, columns: Sequence[str], *, shown: bool
 ) -> Iterator[tuple[int, bytes]]:

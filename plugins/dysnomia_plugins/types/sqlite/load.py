@@ -15,6 +15,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import write_all
 from dysnomia_plugins.types.sqlite.cells import quoted
+from dysnomia_plugins.types.sqlite.many_columns import most_at_once
 from dysnomia_plugins.types.sqlite.opening import CHUNK, HEADER_SIZE, Header, connect, explained, show, uri_of
 from dysnomia_plugins.types.sqlite.reader import SCHEMA_KIND, Reader, SchemaObject, Table
 from dysnomia_plugins.types.sqlite.site import Site
@@ -246,7 +247,7 @@ class _Cut:
         columns = [
             quoted(row[1]) for row in self._db.execute(f"PRAGMA whole.table_xinfo({quoted(table.name)})") if row[6] == 0
         ]
-        if table.rowid:
+        if table.rowid and len(columns) < most_at_once(self._db):
             columns.insert(0, table.rowid)
         name, names = quoted(table.name), ", ".join(columns)
         self._db.execute(f"DELETE FROM main.{name}")

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, Preflight, Severity, Stored
-from dysnomia_plugins.toolkit.findings import Findings, free_bytes, on_read_only
+from dysnomia_plugins.toolkit.findings import Findings, free_bytes, on_fixed, on_read_only
 from dysnomia_plugins.types.sqlite.files import sees_all, sidecar, who
 from dysnomia_plugins.types.sqlite.load import header_of
 from dysnomia_plugins.types.sqlite.opening import DatabaseLocked, Header, NotADatabase, show
@@ -86,7 +86,9 @@ def _replacing(findings: Findings, live: Path, header: Header) -> tuple[str, str
         findings.add(Severity.NOTE, f"open in {holders}: they stay connected, and see the restored state")
     elif not sees_all():
         findings.add(Severity.NOTE, "processes of other users that have it open cannot be seen without root")
-    if not os.access(live, os.W_OK):
+    fixed = list(on_fixed(str(live)))
+    findings.list.extend(fixed)
+    if not fixed and not os.access(live, os.W_OK):
         findings.add(Severity.BLOCKER, f"permission denied: {show(live)} is not writable; run as root or its owner")
     return _BY_BACKUP, _GUARD
 

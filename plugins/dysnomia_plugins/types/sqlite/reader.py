@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 
 from dysnomia_base.records import dataclass
@@ -22,6 +21,7 @@ from dysnomia_plugins.base import CancelToken
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.types.sqlite import large as sqlite_large
 from dysnomia_plugins.types.sqlite.cells import Value, affinity_of, encode_row, quoted
+from dysnomia_plugins.types.sqlite.many_columns import most_at_once, rows_of
 from dysnomia_plugins.types.sqlite.opening import connect, explained
 from dysnomia_plugins.types.sqlite.site import Site
 from dysnomia_store.model import Form, Section
@@ -233,18 +233,11 @@ class Reader:
 
     def rows(self, table: Table, where: str = "", values: Sequence[str | int | float] = ()) -> Iterator[bytes]:
         """The canonical bytes of each row, in the order of the rowid or of the key."""
-        with explained(self.path), closing(self._db.cursor()) as cursor:
-            cursor.execute(self._select(table, where), values)
-            if self.wide:
-                yield from map(encode_row, map(_narrowed, cursor))
-            else:
-                yield from map(encode_row, cursor)
+        yield from self._read(table, where, values)
 
     def found(self, table: Table, where: str, values: Sequence[object]) -> Iterator[bytes]:
         """The canonical bytes of the rows of which ``where`` is true, by whatever index SQLite finds them."""
-        statement = self._select(table, where, indexed=True)
-        with explained(self.path), closing(self._db.execute(statement, tuple(values))) as cursor:
-            yield from map(encode_row, map(_narrowed, cursor) if self.wide else cursor)
+        yield from self._read(table, where, values, indexed=True)
 
     def batches(self, table: Table, where: str = "", values: Sequence[str | int | float] = ()) -> Iterator[list[bytes]]:
         """The rows in batches of some ``BATCH`` bytes; with ``where`` only those of which it is true."""
@@ -262,7 +255,8 @@ class Reader:
     def stream(self, table: Table) -> Iterator[tuple[int, bytes]]:
         """(how many rows ended, their canonical bytes), in pieces of bounded size."""
         with explained(self.path):
-            large = bool(table.ordered) and not self.wide and sqlite_large.has_large_rows(self._db, table.name)
+            fits = not self.wide and sqlite_large.width(table.columns) <= most_at_once(self._db)
+            large = bool(table.ordered) and fits and sqlite_large.has_large_rows(self._db, table.name)
         if not large:
             yield from ((len(batch), b"".join(batch)) for batch in self.batches(table))
             return
@@ -291,7 +285,18 @@ class Reader:
             damage.append(str(error))
         return "; ".join(damage[:_SHOWN])
 
-    def _select(self, table: Table, where: str = "", *, indexed: bool = False) -> str:
+    def _read(self, table: Table, where: str, values: Sequence[object], *, indexed: bool = False) -> Iterator[bytes]:
+        def select(names: Sequence[str]) -> str:
+            only = f" WHERE {where}" if where else ""
+            if indexed:
+                return f"SELECT {', '.join(names)} FROM main.{quoted(table.name)}{only}"
+            order = f" ORDER BY {table.ordered}" if table.ordered else ""
+            return f"SELECT {', '.join(names)} FROM {quoted(table.name)} NOT INDEXED{only}{order}"
+
+        with explained(self.path), rows_of(self._db, self._selected(table), select, values) as rows:
+            yield from map(encode_row, map(_narrowed, rows) if self.wide else rows)
+
+    def _selected(self, table: Table) -> list[str]:
         names = [*([table.rowid] if table.rowid else []), *map(quoted, table.columns)]
         if self.wide:  # SQLite would convert texts to UTF-8, and lose what is not valid
             names = [
@@ -302,11 +307,7 @@ class Reader:
                     f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) END",
                 )
             ]
-        only = f" WHERE {where}" if where else ""
-        if indexed:
-            return f"SELECT {', '.join(names)} FROM main.{quoted(table.name)}{only}"
-        order = f" ORDER BY {table.ordered}" if table.ordered else ""
-        return f"SELECT {', '.join(names)} FROM {quoted(table.name)} NOT INDEXED{only}{order}"
+        return names
 
     def _stand_in(self) -> None:
         """Stand-ins for the collations an application brings: reading in stored order never calls them."""

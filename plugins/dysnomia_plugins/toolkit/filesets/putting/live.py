@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import array
-import errno
-import fcntl
 import os
 import posixpath
 import stat
@@ -16,14 +13,11 @@ from functools import cached_property
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.filesets.putting.item import Item, item_at
+from dysnomia_plugins.toolkit.guarded.flags import is_fixed
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at, open_below, open_folder
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.toolkit.trees.names import RootAt, below, own_name
 from dysnomia_plugins.toolkit.trees.walk import Walk
-
-_GET_FLAGS = 0x80086601
-"""``FS_IOC_GETFLAGS`` of linux/fs.h."""
-_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 
 
 class LiveTree:
@@ -118,7 +112,7 @@ class LiveTree:
     def refuses(self, name: str) -> str:
         """Why what has a name, or its folder, takes no change, as far as that can be told; ``""`` where it may."""
         with self.parent(name) as (folder, leaf):
-            if _flags(folder) & (_IMMUTABLE | _APPEND_ONLY):
+            if is_fixed(folder):
                 return f"the folder of {name} is immutable (lsattr -d)"
             if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):
                 return f"the folder of {name} may not be written"
@@ -129,7 +123,7 @@ class LiveTree:
             except OSError:
                 return ""
             try:
-                return f"{name} is immutable (lsattr)" if _flags(descriptor) & (_IMMUTABLE | _APPEND_ONLY) else ""
+                return f"{name} is immutable (lsattr)" if is_fixed(descriptor) else ""
             finally:
                 os.close(descriptor)
 
@@ -137,14 +131,3 @@ class LiveTree:
         """Of the folder that a name is in. Raises as ``parent`` does."""
         with self.parent(name) as (folder, _):
             return os.fstat(folder).st_dev
-
-
-def _flags(descriptor: int) -> int:
-    flags = array.array("i", [0, 0])
-    try:
-        fcntl.ioctl(descriptor, _GET_FLAGS, flags)
-    except OSError as error:
-        if error.errno in (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.ENOSYS):
-            return 0
-        raise
-    return flags[0]
