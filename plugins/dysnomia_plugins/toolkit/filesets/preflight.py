@@ -89,7 +89,7 @@ def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterato
             text = f"{user}: it goes on writing to the old files until it is restarted; they are kept until then"
             yield Finding(Severity.WARNING, text)
         elif user.stands:
-            yield Finding(Severity.NOTE, f"{user}: its working directory will be the old folder")
+            yield Finding(Severity.NOTE, f"{user}: it will stand in the old one")
         else:
             yield Finding(Severity.NOTE, f"{user}: it will see the old files until it opens them again")
 
