@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
+from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner, WarningLine
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.interface.context import SERVICE_UMASK
 from dysnomia_plugins.interface.status import Fact, Status, Tone
@@ -74,13 +74,15 @@ class DockerContainer(Plugin):
             ctx.journal.step(CONTAINER, name=spec.name, job=ctx.tag)
             ctx.progress.log(f"create {spec.name}")
             if creation.readable:
-                ctx.progress.log(f"WARNING: {', '.join(creation.readable)} {READABLE}")
+                ctx.progress.log(WarningLine.of(f"{', '.join(creation.readable)} {READABLE}"))
             with creation.command() as words:
                 _asking(ctx).run(*words, timeout=None, env=creation.variables, stdin=creation.lines)
         elif before.image != docker.image(spec.tag):
             ctx.progress.log(
-                f"WARNING: {spec.name} is there already, and was made of another image than {spec.tag} is now:"
-                " deactivate it first to have it made anew"
+                WarningLine.of(
+                    f"{spec.name} is there already, and was made of another image than {spec.tag} is now:"
+                    " deactivate it first to have it made anew"
+                )
             )
         ctx.progress.phase("start")
         ctx.cancel.check()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dysnomia_plugins.base import Component, Context
+from dysnomia_plugins.base import Component, Context, WarningLine
 from dysnomia_plugins.errors import BadProperties, NotSafe, PluginError
 from dysnomia_plugins.interface.context import SERVICE_UMASK
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
@@ -147,7 +147,7 @@ def _let_go(ctx: Context, docker: Docker) -> None:
 def _bring_back(ctx: Context, docker: Docker, name: str, how: str) -> None:
     container = docker.container(name)
     if container is None:
-        ctx.progress.log(f"WARNING: the container {name[:12]} is gone, and was not started again")
+        ctx.progress.log(WarningLine.of(f"the container {name[:12]} is gone, and was not started again"))
     elif how == PAUSE and container.status == "paused":
         docker.run("unpause", container.id)
     elif how == STOP and not container.is_up:
@@ -161,7 +161,7 @@ def _let_go_or_say(ctx: Context, docker: Docker) -> None:
     try:
         _let_go(ctx, docker)
     except PluginError as error:
-        ctx.progress.log(f"WARNING: {error.message} ({error.hint})")
+        ctx.progress.log(WarningLine.of(f"{error.message} ({error.hint})"))
         ctx.journal.step(LET_GO)
 
 

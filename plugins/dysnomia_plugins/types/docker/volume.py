@@ -33,6 +33,7 @@ from dysnomia_plugins.base import (
     Runner,
     Severity,
     Stored,
+    WarningLine,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
@@ -250,7 +251,7 @@ class DockerVolume(FilesetState):
             late = running(volume, docker)
             if late:
                 text = f"{names_in_words(late)} was started during the exchange, what it writes is lost: restart it"
-                ctx.progress.log(f"WARNING: {text}")
+                ctx.progress.log(WarningLine.of(text))
 
     def recover(self, ctx: Context) -> bool:
         """Also brings back containers that were stopped or paused."""

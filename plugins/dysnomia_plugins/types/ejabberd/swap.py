@@ -11,7 +11,7 @@ beside ``aside``, and it is entered there.
 
 from __future__ import annotations
 
-from dysnomia_plugins.base import Context, Place
+from dysnomia_plugins.base import Context, Place, WarningLine
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.types.ejabberd import late, places
 from dysnomia_plugins.types.ejabberd.node import Server
@@ -46,8 +46,10 @@ def _exchange(ctx: Context, server: Server, beside: Place, aside: Place, *, spen
         ctx.progress.log(f"{closed} sessions were closed")
     if late_writes == "incomplete":
         ctx.progress.log(
-            f"the server could not note in {server.spool} what was written without a transaction during the exchange:"
-            " a row that was written then, and is in the snapshot too, may be in neither"
+            WarningLine.of(
+                f"the server could not note in {server.spool} what was written without a transaction during the"
+                " exchange: a row that was written then, and is in the snapshot too, may be in neither"
+            )
         )
 
 

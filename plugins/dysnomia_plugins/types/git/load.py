@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from dysnomia_base.exit_codes import NO_SPACE
-from dysnomia_plugins.base import Context, Place, Stored
+from dysnomia_plugins.base import Context, Place, Stored, WarningLine
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.guarded.acting import acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, require_ours
@@ -163,7 +163,9 @@ class Loader:
             return None
         except (OSError, PluginError) as error:
             reason = error.strerror if isinstance(error, OSError) else error.message
-            self.ctx.progress.log(f"the configuration of {live.path} cannot be read ({reason}): an empty one is made")
+            self.ctx.progress.log(
+                WarningLine.of(f"the configuration of {live.path} cannot be read ({reason}): an empty one is made")
+            )
             return None
         if len(text) > _MAX_CONFIG:
             raise NotSafe(f"{live.path}/{CONFIG} is longer than {_MAX_CONFIG:,} bytes", "nothing was replaced")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dysnomia_plugins.base import Context
+from dysnomia_plugins.base import Context, WarningLine
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.types.influx import databases
@@ -50,13 +50,17 @@ def _give_up(ctx: Context, server: Server, live: str, written: _Written) -> None
         if others == 0:
             databases.drop(server, live)
     except PluginError as error:
-        ctx.progress.log(f"WARNING: the database {live} is still there, with a part of its initial state: {error}")
+        ctx.progress.log(
+            WarningLine.of(f"the database {live} is still there, with a part of its initial state: {error}")
+        )
         return
     if others:
         ctx.progress.log(
-            f"WARNING: the database {live} was kept: it has other points than those of the component, clients' perhaps."
-            " Its initial state is not complete: import the rest (influx -import), or drop the database and activate"
-            " again"
+            WarningLine.of(
+                f"the database {live} was kept: it has other points than those of the component, clients' perhaps."
+                " Its initial state is not complete: import the rest (influx -import), or drop the database and"
+                " activate again"
+            )
         )
     ctx.journal.step(GIVEN_UP)
 

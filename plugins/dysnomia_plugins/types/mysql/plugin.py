@@ -28,6 +28,7 @@ from dysnomia_plugins.base import (
     Runner,
     SectionPatch,
     Stored,
+    WarningLine,
 )
 from dysnomia_plugins.errors import PluginError, ProcessFailed, Truncated, WrongCredentials
 from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
@@ -277,8 +278,10 @@ class MysqlDatabase(SqlDatabase):
         if lender.borrowers and place not in self.own_places(ctx):
             client.script(lending.taking_back(place.name, lender.borrowers))
             ctx.progress.log(
-                f"warning: views in {place.name} read as {preflights.some(lender.borrowers)}, who has no rights on it:"
-                " views on them work once these are granted"
+                WarningLine.of(
+                    f"views in {place.name} read as {preflights.some(lender.borrowers)}, who has no rights on it:"
+                    " views on them work once these are granted"
+                )
             )
         if b"EVENT `" in loader.events:
             client.script(keep(EVENTS, loader.events), place.name)
@@ -288,7 +291,7 @@ class MysqlDatabase(SqlDatabase):
             if place in self.own_places(ctx):
                 client.script(keep(views.BROKEN, b"".join(loader.broken.values())), place.name)
             ctx.progress.log(
-                f"warning: views that did not work are not made anew: {preflights.some(sorted(loader.broken))}"
+                WarningLine.of(f"views that did not work are not made anew: {preflights.some(sorted(loader.broken))}")
             )
 
     def _fill_confined(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dysnomia_plugins.base import Component, Context, OutputLine
+from dysnomia_plugins.base import Component, Context, OutputLine, WarningLine
 from dysnomia_plugins.errors import PluginError, ProcessFailed
 from dysnomia_plugins.loading.external import require_obeyed
 from dysnomia_plugins.types.nixos.commands import System
@@ -80,7 +80,9 @@ def put_back(ctx: Context, system: System) -> None:
         return
     before, path, now = data["before"], str(data["system"]), os.path.realpath(profile(ctx.component))
     if before and now not in (path, data.get("target", now)):
-        ctx.progress.log(f"WARNING: {profile(ctx.component)} leads to {now}, which was chosen since: it is left so")
+        ctx.progress.log(
+            WarningLine.of(f"{profile(ctx.component)} leads to {now}, which was chosen since: it is left so")
+        )
     elif before is None:
         ctx.progress.log("the system profile is not used: which system ran before is not known, and none was put back")
     elif not before:

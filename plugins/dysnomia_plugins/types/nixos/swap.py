@@ -12,7 +12,7 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from dysnomia_plugins.base import Context, Place
+from dysnomia_plugins.base import Context, Place, WarningLine
 from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
@@ -37,7 +37,9 @@ def swap(ctx: Context, system: System, beside: Place, aside: Place) -> None:
     parts = [part for part in parts_at(beside) if part.key in active]
     for part in parts_at(beside):
         if part.key not in active:
-            ctx.progress.log(f"{part.key} is not deployed in {system.statedir}: its snapshot was left out")
+            ctx.progress.log(
+                WarningLine.of(f"{part.key} is not deployed in {system.statedir}: its snapshot was left out")
+            )
     if not parts:
         raise NotSafe(
             f"none of the snapshot's components is deployed in {system.statedir}",
@@ -182,5 +184,5 @@ def _take_back(ctx: Context, system: System, key: ComponentKey, job: str) -> Non
             ctx.journal.step(TAKE_BACK, key=str(key), job=job)
             system.run(ctx.runner, "dysnomia-tui", "undo", job)
         else:
-            ctx.progress.log(f"WARNING: {key} had no state before, so it keeps what was restored (job {job})")
+            ctx.progress.log(WarningLine.of(f"{key} had no state before, so it keeps what was restored (job {job})"))
     ctx.journal.step(TAKEN_BACK, key=str(key))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
+from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner, WarningLine
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Status, Tone
 from dysnomia_plugins.toolkit import accounts, deployment
@@ -143,4 +143,4 @@ def _warn(ctx: Context, spec: Spec, found: Found, process: RunningProcess | None
     else:
         what = f"there is no {spec.pid_file} {spec.timeout:g} s (timeout) after {spec.name} has ended"
     then = f"process {process.pid} is taken for it" if process else "it cannot be ended when it is deactivated"
-    ctx.progress.log(f"WARNING: {what}: {then}")
+    ctx.progress.log(WarningLine.of(f"{what}: {then}"))

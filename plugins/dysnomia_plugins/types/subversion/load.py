@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_base.exit_codes import NO_SPACE
-from dysnomia_plugins.base import Context, Place, Stored
+from dysnomia_plugins.base import Context, Place, Stored, WarningLine
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder
@@ -110,7 +110,9 @@ class Loader:
             try:
                 return live.surroundings(live.info())
             except PluginError as error:
-                self.ctx.progress.log(f"the settings of the live repository cannot be read: {error.message}")
+                self.ctx.progress.log(
+                    WarningLine.of(f"the settings of the live repository cannot be read: {error.message}")
+                )
         around = self.stored.metadata.surroundings if self.stored.metadata is not None else {}
         return around if self.ctx.made_here else {name: value for name, value in around.items() if name != "access"}
 

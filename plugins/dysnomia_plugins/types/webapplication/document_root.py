@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 
-from dysnomia_plugins.base import Component, Context
+from dysnomia_plugins.base import Component, Context, WarningLine
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.context import SERVICE_UMASK
 from dysnomia_plugins.toolkit.command_words import command_words
@@ -57,6 +57,6 @@ def reload_or_warn(ctx: Context) -> bool:
     try:
         reload(ctx)
     except PluginError as error:
-        ctx.progress.log(f"WARNING: the web server was not reloaded ({error.message}): reload it")
+        ctx.progress.log(WarningLine.of(f"the web server was not reloaded ({error.message}): reload it"))
         return False
     return True

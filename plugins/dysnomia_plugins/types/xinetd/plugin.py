@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
+from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner, WarningLine
 from dysnomia_plugins.errors import PluginError, ServerDown
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_plugins.toolkit import accounts, deployment
@@ -81,7 +81,7 @@ class XinetdService(Plugin):
         if not xinetd.wait(ports.isdisjoint, TAKEN_UP, ctx.cancel.check):
             left = sorted(f"{kind} port {number}" for kind, number in ports & (xinetd.ports() or ports))
             ctx.progress.log(
-                f"WARNING: xinetd still listens on {', '.join(left)}: check whether another service uses it"
+                WarningLine.of(f"xinetd still listens on {', '.join(left)}: check whether another service uses it")
             )
 
     def rollback_activation(self, ctx: Context) -> None:

@@ -7,7 +7,7 @@ meanwhile stays.
 
 from __future__ import annotations
 
-from dysnomia_plugins.base import Context, Place
+from dysnomia_plugins.base import Context, Place, WarningLine
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.globals.changes import Changes, missing_after
 from dysnomia_plugins.toolkit.globals.plugin import Held
@@ -82,4 +82,4 @@ def _take_back(ctx: Context, keeper: MysqlKeeper, beside: Place, aside: Place) -
         ctx.progress.log(line)
     for one in back.target.made:
         if one[1:] in now.of(one[0]):
-            ctx.progress.log(f"{one[0]} {' '.join(one[1:])} stays, though the restore made it")
+            ctx.progress.log(WarningLine.of(f"{one[0]} {' '.join(one[1:])} stays, though the restore made it"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 
-from dysnomia_plugins.base import Context, Place
+from dysnomia_plugins.base import Context, Place, WarningLine
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.globals.changes import Changes, as_made, missing_after
 from dysnomia_plugins.toolkit.globals.document import Document, from_rows
@@ -95,11 +95,13 @@ def _drop_tablespace(ctx: Context, keeper: PostgresqlKeeper, name: str, location
         if place is None:
             return
         if place != [posixpath.normpath(location), True]:
-            ctx.progress.log(f"tablespace {name} stays: its owner or its location is not what the job gave it")
+            ctx.progress.log(
+                WarningLine.of(f"tablespace {name} stays: its owner or its location is not what the job gave it")
+            )
             return
         keeper.client.script(f"DROP TABLESPACE IF EXISTS {identifier(name)};")
     except PluginError as error:
-        ctx.progress.log(f"tablespace {name} stays ({error.message})")
+        ctx.progress.log(WarningLine.of(f"tablespace {name} stays ({error.message})"))
 
 
 def recover(ctx: Context, keeper: PostgresqlKeeper) -> bool:
