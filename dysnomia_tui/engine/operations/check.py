@@ -14,7 +14,7 @@ from dysnomia_tui.engine.errors import Blocked, Exit
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.operations.failures import Failures
-from dysnomia_tui.engine.operations.restore import _dangerous, preflight_or_blocker
+from dysnomia_tui.engine.operations.preflights import preflight_or_blocker, texts
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
 from dysnomia_tui.engine.plans.staleness import component_depends, generation_depends
@@ -60,12 +60,12 @@ def plan_verify(machine: Machine, key: ComponentKey, number: int, now: datetime)
     generation = machine.store.generation(key, number)
     plugin = machine.plugin(key)
     preflight, code = preflight_or_blocker(machine, key, generation, replace=False)
-    blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
+    blockers = texts(preflight, Severity.BLOCKER)
     if not isinstance(plugin, StatePlugin):
         blockers = [f"a snapshot of type {plugin.type!r} cannot be restored into a scratch place"]
-    dangerous = [finding.text for finding in _dangerous(preflight)]
-    grade = graded(machine.settings, (key,), Grade.FINAL if dangerous else Grade.ADDS)
-    warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
+    risks = texts(preflight, Severity.DANGEROUS)
+    grade = graded(machine.settings, (key,), Grade.FINAL if risks else Grade.ADDS)
+    warnings = texts(preflight, Severity.WARNING)
     if code is Exit.CORRUPT:
         # Not in the way of a verify: it is what a verify is there to find, and to record.
         warnings, blockers = [*blockers, *warnings], []
@@ -80,8 +80,8 @@ def plan_verify(machine: Machine, key: ComponentKey, number: int, now: datetime)
         ),
         params={"number": number, "id": generation.id, "blocked": int(code)},
         depends={**generation_depends(key, number, generation.id), **component_depends(machine, key)},
-        warnings=tuple(dangerous + warnings),
-        notes=tuple(finding.text for finding in preflight.findings if finding.severity is Severity.NOTE),
+        warnings=tuple(risks + warnings),
+        notes=tuple(texts(preflight, Severity.NOTE)),
         blockers=tuple(blockers),
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=("dysnomia", "-o", "verify", "-c", key.component, "-C", key.container, "--generation", str(number)),

@@ -21,7 +21,7 @@ from dysnomia_tui.engine.errors import Blocked, Exit, Stale
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
-from dysnomia_tui.engine.operations.restore import generation_warnings
+from dysnomia_tui.engine.operations.preflights import generation_warnings
 from dysnomia_tui.engine.operations.snapshot import _generation
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
 from dysnomia_base.plurals import plural
-from dysnomia_base.sizes import size
-from dysnomia_plugins.base import Finding, Preflight, PrivateStatePlugin, Severity, StatePlugin
+from dysnomia_plugins.base import Preflight, Severity, StatePlugin
 from dysnomia_store.errors import NameRejected
-from dysnomia_store.model import CheckResult, Generation, Verdict, lacks_words
+from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.guard import Restored
 from dysnomia_tui.engine.component.target import RestoreTarget
-from dysnomia_tui.engine.component.trust import made_here
 from dysnomia_tui.engine.errors import EngineError, Exit, Stale
 from dysnomia_tui.engine.jobs.context import ELSEWHERE, JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.slips import slips_in
+from dysnomia_tui.engine.operations.preflights import (
+    as_step,
+    ask,
+    changes_as_steps,
+    generation_warnings,
+    preflight_or_blocker,
+    replaced,
+    texts,
+)
 from dysnomia_tui.engine.operations.snapshot import _generation
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
@@ -33,18 +38,6 @@ from dysnomia_tui.engine.plans.staleness import (
 )
 from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import JobState
-
-PREFLIGHT_LIMIT = 12.0
-"""Seconds for the questions of a plan: a server that is under load answers late, and can be restored all the same."""
-
-IN_PLACE = Finding(
-    Severity.DANGEROUS,
-    "its module restores in place: a failure leaves half of it; where what is live cannot be snapshotted (broken, gone)"
-    " no guard is made",
-    in_place=True,
-)
-SLOW = 5.0
-"""From how many seconds on a plan says that the answers were slow."""
 
 AFTER_SWAP_LIMIT = 2.0
 
@@ -65,14 +58,14 @@ def plan_restore(
         if target.container and not keys_there
         else preflight_or_blocker(machine, key, generation, replace=replace, copy=copy, container=container)
     )
-    irreversible = _texts(preflight, Severity.IRREVERSIBLE)
-    dangerous = _dangerous(preflight)
+    irreversible = texts(preflight, Severity.IRREVERSIBLE)
+    risks = [finding for finding in preflight.findings if finding.severity is Severity.DANGEROUS]
     # What a module does in place is graded so, and is as Dysnomia has it: only content that is dangerous to load is
     # refused to a command that does not say --yes-untrusted.
-    untrusted = any(not finding.in_place for finding in dangerous)
+    untrusted = any(not finding.in_place for finding in risks)
     guard = not irreversible
     takes_away = replace and not preflight.nothing_live
-    base = Grade.FINAL if irreversible or dangerous else Grade.UNDOABLE if takes_away else Grade.ADDS
+    base = Grade.FINAL if irreversible or risks else Grade.UNDOABLE if takes_away else Grade.ADDS
     grade = graded(machine.settings, (key, *keys_there), base)
     return Plan(
         kind=Kind.RESTORE,
@@ -93,8 +86,8 @@ def plan_restore(
         },
         depends=_depends(machine, generation, preflight, container),
         warnings=_warnings(machine, generation, preflight),
-        blockers=(*_texts(preflight, Severity.BLOCKER), *named),
-        notes=tuple(_texts(preflight, Severity.NOTE)),
+        blockers=(*texts(preflight, Severity.BLOCKER), *named),
+        notes=tuple(texts(preflight, Severity.NOTE)),
         replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=_restore_command(key, number, target, text, dangerous=untrusted),
@@ -117,16 +110,12 @@ def _depends(machine: Machine, generation: Generation, preflight: Preflight, con
 def _warnings(machine: Machine, generation: Generation, preflight: Preflight) -> tuple[str, ...]:
     """The worst first."""
     return (
-        *_texts(preflight, Severity.IRREVERSIBLE),
-        *(finding.text for finding in _dangerous(preflight)),
+        *texts(preflight, Severity.IRREVERSIBLE),
+        *texts(preflight, Severity.DANGEROUS),
         *generation_warnings(machine, generation),
-        *_texts(preflight, Severity.WARNING),
+        *texts(preflight, Severity.WARNING),
         *slips_in(machine, [generation.key.container]),
     )
-
-
-def _texts(preflight: Preflight, severity: Severity) -> list[str]:
-    return [finding.text for finding in preflight.findings if finding.severity is severity]
 
 
 def _target_params(target: RestoreTarget) -> dict[str, Any]:
@@ -143,45 +132,6 @@ def _keys_there(target: RestoreTarget) -> tuple[ComponentKey, ...]:
     return (ComponentKey.of(target.container, target.name),) if target.container else ()
 
 
-def preflight_or_blocker(
-    machine: Machine, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = "", container: str = ""
-) -> tuple[Preflight, Exit]:
-    """What a restore would meet, and the exit code that its blockers, if any, stand for. A ``copy`` that could not
-    be called so, or already exists, is one."""
-    try:
-        report = _preflight(machine, key, generation, replace=replace, copy=copy, container=container)
-        return report, Exit.REFUSED
-    except probes.NoAnswer as error:
-        return Preflight(findings=(Finding(Severity.BLOCKER, error.words),)), error.exit
-
-
-def _preflight(
-    machine: Machine, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = "", container: str = ""
-) -> Preflight:
-    plugin = machine.plugin(key)
-    if isinstance(plugin, StatePlugin):
-        began = time.monotonic()
-        report = probes.preflight(
-            machine.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy,
-            container=container,
-        )  # fmt: skip
-        return _said_slow(report, time.monotonic() - began)
-    if isinstance(plugin, PrivateStatePlugin) and "restore" in plugin.activities():
-        return Preflight(
-            findings=(IN_PLACE,),
-            swap="the module would restore over what is live",
-            guard="a snapshot of what is live, taken by the module just before, where it can",
-        )
-    return Preflight(findings=(Finding(Severity.BLOCKER, f"type {plugin.type!r} holds no state"),))
-
-
-def _said_slow(preflight: Preflight, seconds: float) -> Preflight:
-    if seconds < SLOW:
-        return preflight
-    text = f"it took {seconds:.0f} s to be told this: the server or this machine is slow, or under load"
-    return dataclasses.replace(preflight, findings=(*preflight.findings, Finding(Severity.WARNING, text)))
-
-
 def preflight_grade(machine: Machine, plan: Plan) -> str:
     """At the start of a restore: why its grade is another now than what the operator confirmed, or ``""``.
 
@@ -191,7 +141,7 @@ def preflight_grade(machine: Machine, plan: Plan) -> str:
     generation = machine.store.generation(plan.keys[0], int(plan.params["number"]))
     elsewhere = {"copy": target.name, "container": target.container} if target.container else {}
     try:
-        report = _preflight(machine, plan.keys[0], generation, replace=target.kind == "replace", **elsewhere)
+        report = ask(machine, plan.keys[0], generation, replace=target.kind == "replace", **elsewhere)
     except probes.NoAnswer as error:
         failed = EngineError(f"nothing was touched: {error}", "live is unchanged; try again")
         failed.exit = error.exit
@@ -260,11 +210,6 @@ def _taken_away(generation: Generation, guard: bool) -> str:
     return f"{since}: compare {number} with what is live to see it"
 
 
-def changes_as_steps(preflight: Preflight, key: str) -> list[Step]:
-    """Every change of a type that changes what is live and does not replace it, a step each."""
-    return [Step(line, key) for line in preflight.changes]
-
-
 def _untouched(target: RestoreTarget) -> str:
     if target.container:
         return f"what is live would not be touched, and nothing in container {target.container} be replaced"
@@ -274,16 +219,6 @@ def _untouched(target: RestoreTarget) -> str:
 def _target_of(plan: Plan) -> RestoreTarget:
     target = plan.params["target"]
     return RestoreTarget(target["kind"], target["name"], tuple(target["sections"]), target.get("container", ""))
-
-
-def _dangerous(preflight: Preflight) -> list[Finding]:
-    return [finding for finding in preflight.findings if finding.severity is Severity.DANGEROUS]
-
-
-def as_step(sentence: str) -> str:
-    """A plugin's sentence as one of the plan's steps: a small letter, no stop."""
-    text = sentence.strip().removesuffix(".")
-    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
 
 
 def _target_blockers(
@@ -345,38 +280,6 @@ def _missing_sections(machine: Machine, generation: Generation, names: Collectio
         if not missing:
             return ""
     return f"generation {generation.number} holds no {', '.join(name.replace(':', ' ', 1) for name in missing)}"
-
-
-def generation_warnings(machine: Machine, generation: Generation) -> list[str]:
-    """What is to be known of a generation before anything of it is made live."""
-    warnings = []
-    if generation.marks.verdict is Verdict.BAD:
-        warnings.append(f"generation {generation.number} is marked known bad")
-    check = generation.last_check
-    if check is not None and check.result in (CheckResult.CORRUPT, CheckResult.MISSING):
-        warnings.append(f"its last check said: {check.result.value} {check.text}".rstrip())
-    if generation.suspicious:
-        warnings.append(f"it is suspicious: {generation.suspicious}")
-    if generation.metadata is not None:
-        lacks = generation.metadata.lacks
-        if lacks and not generation.suspicious:
-            warnings.append(lacks_words(lacks))
-        warnings += [f"when it was made: {text}" for text in generation.metadata.warnings]
-    if generation.metadata is None or generation.metadata.complete is None:
-        warnings.append("whether it is complete is unknown: another tool made it")
-    elif generation.metadata.complete is False:
-        warnings.append("it is not complete")
-    if not made_here(machine.store, generation):
-        warnings.append("it was not made here: it would be loaded with the least privilege that works")
-    return warnings
-
-
-def replaced(key: ComponentKey, preflight: Preflight) -> str:
-    """What would be gone from live; ``""`` where nothing is there."""
-    if preflight.nothing_live:
-        return ""
-    about = f" (about {size(preflight.live_bytes)})" if preflight.live_bytes is not None else ""
-    return f"what is live of {key}{about}"
 
 
 def _restore_command(

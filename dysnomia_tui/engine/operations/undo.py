@@ -17,7 +17,8 @@ from dysnomia_tui.engine.errors import Blocked, Exit, Stale, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
-from dysnomia_tui.engine.operations.restore import _restored, as_step, changes_as_steps, preflight_or_blocker, replaced
+from dysnomia_tui.engine.operations.preflights import as_step, changes_as_steps, preflight_or_blocker, replaced, texts
+from dysnomia_tui.engine.operations.restore import _restored
 from dysnomia_tui.engine.operations.trash import come_back
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
@@ -112,8 +113,8 @@ def _plan_undo_restore(machine: Machine, board: JobBoard, view: JobView, now: da
         },
         depends=depends,
         warnings=(*irreversible, *_warnings(board, view, before, preflight, alone)),
-        blockers=tuple(finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER),
-        notes=tuple(finding.text for finding in preflight.findings if finding.severity is Severity.NOTE),
+        blockers=tuple(texts(preflight, Severity.BLOCKER)),
+        notes=tuple(texts(preflight, Severity.NOTE)),
         replaces=replaced(key, preflight),
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=("dysnomia-tui", "undo", job_id),
@@ -216,7 +217,7 @@ def _warnings(board: JobBoard, view: JobView, before: _Before, preflight: Prefli
         warnings.append(f"it was restored again since ({by}): the guard of job {view.id} is older than that")
     elif before.later:
         warnings.append(f"{_count(before.later)} made since: {_numbers(before.later)}")
-    warnings += [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
+    warnings += texts(preflight, Severity.WARNING)
     return warnings
 
 

@@ -11,7 +11,7 @@ from dysnomia_store.model import CheckResult, Marks
 from dysnomia_store.records.retention import Policy
 from dysnomia_tui.engine.engine import Engine, RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly
-from dysnomia_tui.engine.operations.restore import as_step
+from dysnomia_tui.engine.operations.preflights import as_step
 from dysnomia_tui.engine.plans.plan import Grade, Plan
 from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import JobState
