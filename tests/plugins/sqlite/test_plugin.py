@@ -251,6 +251,7 @@ def test_an_owner_who_is_not_root_may_do_it_all(public: Path) -> None:
 def test_a_file_of_another_user_is_refused_in_words(public: Path, mode: str) -> None:
     bench = SqliteBench(public, "CREATE TABLE t(v)", f"PRAGMA journal_mode={mode}")
     first = bench.dump()
+    assert bench.sqlite.probe(bench.component, ProcessRunner()).up
     bench.live.chmod(0o600)
     for one in public.glob("staging*"):
         os.chown(one, NOBODY, NOBODY)

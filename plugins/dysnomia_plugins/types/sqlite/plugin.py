@@ -11,14 +11,11 @@ Properties: ``sqliteDir``; ``sqliteLockTimeout``, the seconds a database that ot
 from __future__ import annotations
 
 import os
-import sqlite3
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dysnomia_base.environment import search_path
 from dysnomia_plugins.base import (
@@ -45,34 +42,22 @@ from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.types.sqlite.files import (
-    SUFFIX,
     Dress,
-    clients_of,
     folder_of,
-    live_entry,
     live_file,
     named_file,
     remove,
-    surroundings_of,
-    who,
 )
 from dysnomia_plugins.types.sqlite.opening import (
-    BUSY_ROUND,
-    CHUNK,
-    LOCK_TIMEOUT,
-    DatabaseLocked,
-    Deadline,
-    NotADatabase,
     show,
 )
-from dysnomia_plugins.types.sqlite.site import Site, copy_pages, site_of
+from dysnomia_plugins.types.sqlite.site import Site, site_of
+from dysnomia_plugins.types.sqlite.waiting import deadline_of, lock_timeout
 
 if TYPE_CHECKING:
     from dysnomia_plugins.types.sqlite.contents import Extracts
     from dysnomia_store.model import Section
     from dysnomia_store.sink import ContentSink
-
-ARTEFACT = "dump.sqlite"
 
 
 class SqliteDatabase(StatePlugin):
@@ -142,43 +127,14 @@ class SqliteDatabase(StatePlugin):
     # Snapshot.
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
-        from dysnomia_plugins.types.sqlite.reader import Reader, scan
+        from dysnomia_plugins.types.sqlite import dump
 
-        source = _require(Path(place.name))
-        copied = ctx.staging / "dump.sqlite"
-        remove(copied)
-        as_of = datetime.now(UTC)
-        try:
-            surroundings = self._surroundings(ctx, source.path)
-            deadline = self._deadline(ctx, source.path)
-            copy_pages(source, site_of(copied), deadline, ctx.cancel, ctx.progress)
-            with draft.artefact(ARTEFACT) as sink:
-                _store(copied, sink, ctx)
-                with _of(source.path, copied), Reader(copied, ctx.cancel) as reader:
-                    scan(reader, sink, ctx.cancel)
-                    _refuse_damaged(source.path, reader.damage())
-        finally:
-            remove(copied)
-        return Dumped(
-            as_of=as_of,
-            end=datetime.now(UTC),
-            tool_versions={"sqlite": sqlite3.sqlite_version},
-            surroundings=surroundings,
-        )
+        return dump.dump(ctx, _require(Path(place.name)), draft)
 
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
-        from dysnomia_plugins.types.sqlite.load import write_out
-        from dysnomia_plugins.types.sqlite.reader import Reader, scan
+        from dysnomia_plugins.types.sqlite import dump
 
-        copied = ctx.staging / "rescan.sqlite"
-        remove(copied)
-        try:
-            write_out(stored, copied, ctx.cancel, ctx.progress)
-            with Reader(copied, ctx.cancel) as reader:
-                scan(reader, sink, ctx.cancel)
-                return not reader.damage()
-        finally:
-            remove(copied)
+        return dump.rescan(ctx, stored, sink)
 
     # Restore.
 
@@ -268,12 +224,12 @@ class SqliteDatabase(StatePlugin):
         from dysnomia_plugins.types.sqlite import swap as sqlite_swap
 
         live = live_file(ctx.component)
-        sqlite_swap.swap(ctx, live, Path(beside.name), Path(aside.name), _lock_timeout(ctx.component))
+        sqlite_swap.swap(ctx, live, Path(beside.name), Path(aside.name), lock_timeout(ctx.component))
 
     def recover(self, ctx: Context) -> bool:
         from dysnomia_plugins.types.sqlite import swap as sqlite_swap
 
-        return sqlite_swap.recover(ctx, _lock_timeout(ctx.component))
+        return sqlite_swap.recover(ctx, lock_timeout(ctx.component))
 
     # Contents.
 
@@ -316,25 +272,27 @@ class SqliteDatabase(StatePlugin):
         from dysnomia_plugins.types.sqlite import put_back
 
         site = _require(live_file(ctx.component))
-        return put_back.lacking(site, self._deadline(ctx, site.path), section, batches)
+        return put_back.lacking(site, deadline_of(ctx, site.path), section, batches)
 
     def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
         from dysnomia_plugins.types.sqlite import put_back
 
         site = _require(live_file(ctx.component))
-        return put_back.look(site, self._deadline(ctx, site.path), rows)
+        return put_back.look(site, deadline_of(ctx, site.path), rows)
 
     def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Mapping[int, str]:
         from dysnomia_plugins.types.sqlite import put_back
 
         site = _require(live_file(ctx.component))
-        return put_back.put_back(ctx, site, self._deadline(ctx, site.path), rows, seen)
+        return put_back.put_back(ctx, site, deadline_of(ctx, site.path), rows, seen)
 
     # Looking.
 
     def probe(self, component: Component, runner: Runner) -> Probe:
+        from dysnomia_plugins.types.sqlite.probe import look
+
         try:
-            return _look(_require(live_file(component)))
+            return look(_require(live_file(component)))
         except PluginError as error:
             return Probe(up=False, detail=str(error))
 
@@ -364,24 +322,6 @@ class SqliteDatabase(StatePlugin):
         site = _require(live_file(component))
         return (*as_command(site.actor), program, str(site.path)), {}
 
-    # Helpers.
-
-    def _deadline(self, ctx: Context, path: Path) -> Deadline:
-        return Deadline(path, _lock_timeout(ctx.component), ctx.cancel, who)
-
-    def _surroundings(self, ctx: Context, path: Path) -> dict[str, Any]:
-        """What belongs to the file but not to its content; of a guard, what the live file has, if that can be read."""
-        live = live_file(ctx.component)
-        about = live if os.path.lexists(live) else path
-        surroundings = surroundings_of(about)
-        surroundings[SUFFIX] = live_entry(ctx.component).name.removeprefix(ctx.component.key.component)
-        if about != path:
-            try:
-                return surroundings | _pragmas(about, Deadline(about, BUSY_ROUND, ctx.cancel))
-            except (NotADatabase, DatabaseLocked):
-                pass  # the dump is of another file, and must not fail for this one
-        return surroundings | _pragmas(path, self._deadline(ctx, path))
-
 
 def _require(path: Path) -> Site:
     """Its site. Raises PluginError where there is no such file."""
@@ -389,77 +329,3 @@ def _require(path: Path) -> Site:
     if site.identity is None:
         raise PluginError(f"there is no database {show(path)}", "activate the component, or restore a generation of it")
     return site
-
-
-@contextmanager
-def _of(source: Path, copied: Path) -> Iterator[None]:
-    """What is wrong with a copy of a database is said of the database. Raises NotADatabase."""
-    try:
-        yield
-    except NotADatabase as error:
-        raise NotADatabase(error.message.replace(show(copied), show(source)), error.hint) from None
-
-
-def _refuse_damaged(path: Path, damage: str) -> None:
-    """Rows are found without indexes: where only those are damaged all can be read, and no restore would load it.
-
-    Raises NotADatabase."""
-    if damage:
-        raise NotADatabase(
-            f"{show(path)} is damaged ({' '.join(damage.split())[:200]})",
-            "where it is an index, REINDEX by sqlite3 mends it; else restore a good generation, or use its .recover",
-        )
-
-
-def _lock_timeout(component: Component) -> float:
-    text = component.prop("sqliteLockTimeout")
-    if not text:
-        return LOCK_TIMEOUT
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 86400:
-        raise PluginError(
-            f"sqliteLockTimeout of container {component.key.container!r} is not 0 to 86400 seconds: {text!r}",
-            "correct it",
-        )
-    return seconds
-
-
-def _pragmas(path: Path, deadline: Deadline) -> dict[str, Any]:
-    with site_of(path).opened() as connection:
-        names = ("journal_mode", "page_size", "auto_vacuum")
-        return {name: deadline.insist(connection, f"PRAGMA {name}")[0] for name in names}
-
-
-def _store(copied: Path, sink: ContentSink, ctx: Context) -> None:
-    """The pages as they are: none of them is part of the identity."""
-    with Folder.at(str(copied.parent)) as folder, folder.file(copied.name) as file:
-        while chunk := os.read(file, CHUNK):
-            ctx.cancel.check()
-            sink.store_only(chunk)
-
-
-def _look(site: Site) -> Probe:
-    clients = clients_of(site.path)
-    with site.folder() as folder:
-        parts = [folder.seen(site.name + suffix) for suffix in ("", "-wal", "-journal")]
-    detail = ""
-    try:
-        with site.opened() as connection:
-            connection.execute("PRAGMA busy_timeout=500")
-            connection.execute("SELECT count(*) FROM sqlite_master")
-            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-            page = connection.execute("PRAGMA page_size").fetchone()[0]
-        detail = f"journal mode {mode}, pages of {page} bytes"
-    except DatabaseLocked:
-        detail = "locked by another process"
-    return Probe(
-        up=True,
-        version=f"SQLite {sqlite3.sqlite_version}",
-        size=sum(part.st_size for part in parts if part is not None),
-        clients=len(clients),
-        who=tuple(map(str, clients)),
-        detail=detail,
-    )
