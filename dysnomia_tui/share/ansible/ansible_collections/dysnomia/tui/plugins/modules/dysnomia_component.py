@@ -259,6 +259,7 @@ def plan_lines(plan: Any) -> list[str]:
     lines = [step["text"] for step in plan["steps"]]
     lines += [f"replaces: {plan['replaces']}"] if plan["replaces"] else []
     lines += [f"space ({one['where']}): {one['needs']} bytes of {one['has']} free" for one in plan["space"]]
+    lines += [f"note: {text}" for text in plan.get("notes", ())]
     return lines + [f"warning: {text}" for text in plan["warnings"]]
 
 
