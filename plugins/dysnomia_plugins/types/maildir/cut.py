@@ -1,0 +1,296 @@
+# Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
+"""The names in a tree of Maildirs as they were at one moment, while mail is delivered, read and moved.
+
+A message is never written to after it was delivered, but it is renamed at any time. So all names are read first, and
+then again those of each folder that changed since, until none has: at the moment that this last look began, the tree
+held exactly these names. A message that moves from one folder to another is in one of them then, and in no other.
+The messages are read afterwards; one that has another name by then is looked for under the likely names, then among
+those that came since.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at, open_below
+from dysnomia_plugins.toolkit.trees.names import own_name
+from dysnomia_plugins.toolkit.trees.walk import READING
+from dysnomia_plugins.types.maildir import names as naming
+
+TICK = 25_000_000
+"""Nanoseconds in which two changes of a folder may get the same time from the kernel's clock."""
+PATIENCE, TIMES = 1.0, 5
+"""Seconds, and how many times what the first look took, after which a tree that never stands still is taken as it was
+seen."""
+_QUIET = 3
+"""A look for what came since is not taken again until this many times its duration has passed."""
+
+
+@dataclass(slots=True)
+class Listed:
+    """One folder. The names of a million messages stand in it: they are kept as one piece."""
+
+    files: bytes
+    others: tuple[str, ...]
+    """Folders, links and the rest."""
+    changed: int
+    """The folder's time, before it was read."""
+    settled: bool
+    """Whether any later change is sure to show in that time."""
+
+    def names(self) -> list[str]:
+        """Those of the regular files, in order."""
+        return [os.fsdecode(name) for name in self.files.split(b"/")] if self.files else []
+
+
+@dataclass
+class Cut:
+    """What ``walk.Names`` asks for.
+
+    Args:
+        top: where the tree is, absolute.
+    """
+
+    top: str
+    folders: dict[str, Listed] = field(default_factory=dict)
+    steady: bool = True
+    """Whether these are the names of one moment; False where the tree never stood still."""
+    gone: list[str] = field(default_factory=list)
+    """Messages that were deleted before they were read."""
+    _doubtful: list[str] = field(default_factory=list)
+    """Those that were not looked for everywhere."""
+    _since: dict[str, set[str]] = field(default_factory=dict)
+    """Names that came since, by the unique name of the message."""
+    _next_look: float = 0.0
+    _looked: dict[str, int] = field(default_factory=dict)
+
+    def take(self) -> None:
+        """Raises LinkInTheWay, FileNotFoundError, OSError."""
+        began = time.monotonic()
+        with self._root() as root:
+            self._list_below(root, ".")
+            deadline = time.monotonic() + PATIENCE + TIMES * (time.monotonic() - began)
+            while not self._stands(root):
+                if time.monotonic() > deadline:
+                    self._settle_for_less(root)
+                    return
+                time.sleep(TICK / 1e9)
+
+    def mailboxes(self) -> Iterator[str]:
+        """The folders that are Maildirs."""
+        return (folder for folder, listed in self.folders.items() if naming.CUR in listed.others)
+
+    # What ``walk.Names`` asks.
+
+    def entries(self, folder: str) -> Sequence[tuple[str, bool]]:
+        listed = self.folders.get(folder)
+        if listed is None:
+            return ()
+        files = [(name, True) for name in listed.names()]
+        if not listed.others:
+            return files
+        return sorted([*files, *((name, False) for name in listed.others)], key=lambda one: os.fsencode(one[0]))
+
+    def renamed(self, name: str) -> int:
+        what = naming.message(name)
+        if what is None:
+            return -1
+        mailbox, folder, leaf = what
+        with self._root() as root:
+            for likely in naming.likely_names(folder, leaf):
+                if (descriptor := _opened(root, naming.below(mailbox, likely))) >= 0:
+                    return descriptor
+            if (descriptor := self._moved(root, mailbox, leaf)) >= 0:
+                return descriptor
+            if time.monotonic() < self._next_look:
+                self._doubtful.append(name)
+                return -1
+            self._look(root)
+            descriptor = self._moved(root, mailbox, leaf)
+        if descriptor < 0:
+            self.gone.append(name)
+        return descriptor
+
+    def missed(self) -> list[str]:
+        """Messages that were not found when they were to be read, and that are there all the same."""
+        if not self._doubtful:
+            return []
+        with self._root() as root:
+            self._look(root)
+        return [name for name in self._doubtful if naming.unique(name.rpartition("/")[2]) in self._since]
+
+    # How.
+
+    @contextmanager
+    def _root(self) -> Iterator[int]:
+        with folder_at(self.top) as descriptor:
+            yield descriptor
+
+    def _list_below(self, root: int, folder: str) -> None:
+        """A folder, and all in it. Folders that are gone meanwhile are in no list."""
+        waiting = [folder]
+        while waiting:
+            at = waiting.pop()
+            try:
+                descriptor = _folder(root, at)
+            except (FileNotFoundError, LinkInTheWay):
+                if at == ".":
+                    raise
+                continue
+            try:
+                listed = self.folders[at] = _list(descriptor, at)
+            finally:
+                os.close(descriptor)
+            inside = [naming.below(at, name) for name in listed.others]
+            waiting += [one for one in inside if not _is_tmp(at, one, listed)]
+            self.folders.update({one: Listed(b"", (), -1, settled=True) for one in inside if _is_tmp(at, one, listed)})
+
+    def _stands(self, root: int) -> bool:
+        """Whether no folder has changed since it was read. Those that have are read again."""
+        stands = True
+        for folder, listed in list(self.folders.items()):
+            if listed.changed < 0:
+                continue
+            try:
+                descriptor = _folder(root, folder)
+            except (FileNotFoundError, LinkInTheWay):
+                stands = False
+                self._forget(folder)
+                continue
+            try:
+                seen = os.fstat(descriptor).st_mtime_ns
+            finally:
+                os.close(descriptor)
+            if seen != listed.changed or not listed.settled:
+                names = (listed.files, listed.others)
+                self._list_again(root, folder, listed)
+                now = self.folders.get(folder)
+                # Locks and indexes come and go in a mailbox all the time.
+                if naming.holds_messages(folder) or now is None or names != (now.files, now.others):
+                    stands = False
+        return stands
+
+    def _list_again(self, root: int, folder: str, before: Listed) -> None:
+        try:
+            descriptor = _folder(root, folder)
+        except (FileNotFoundError, LinkInTheWay):
+            self._forget(folder)
+            return
+        try:
+            now = self.folders[folder] = _list(descriptor, folder)
+        finally:
+            os.close(descriptor)
+        for name in set(before.others) - set(now.others):
+            self._forget(naming.below(folder, name))
+        for name in set(now.others) - set(before.others):
+            self._list_below(root, naming.below(folder, name))
+
+    def _forget(self, folder: str) -> None:
+        for one in [one for one in self.folders if one == folder or one.startswith(f"{folder}/")]:
+            del self.folders[one]
+
+    def _settle_for_less(self, root: int) -> None:
+        """The tree never stands still: each message of a mailbox once, under any of the names it was seen by."""
+        self.steady = False
+        for mailbox in list(self.mailboxes()):
+            once: dict[str, str] = {}
+            for _ in range(2):
+                for folder in (naming.NEW, naming.CUR):
+                    at = naming.below(mailbox, folder)
+                    if at in self.folders:
+                        once |= {naming.unique(name): f"{folder}/{name}" for name in self.folders[at].names()}
+                        self._list_again(root, at, self.folders[at])
+            for folder in (naming.NEW, naming.CUR):
+                kept = sorted(os.fsencode(name[4:]) for name in once.values() if name.startswith(f"{folder}/"))
+                listed = self.folders.get(naming.below(mailbox, folder))
+                if listed is not None:
+                    listed.files = b"/".join(kept)
+
+    def _moved(self, root: int, mailbox: str, leaf: str) -> int:
+        """A message under a name that came since: first in its own mailbox."""
+        here = {naming.below(mailbox, naming.CUR), naming.below(mailbox, naming.NEW)}
+        later = self._since.get(naming.unique(leaf), ())
+        for name in sorted(later, key=lambda one: one.rpartition("/")[0] not in here):
+            if (descriptor := _opened(root, name)) >= 0:
+                return descriptor
+        return -1
+
+    def _look(self, root: int) -> None:
+        """Which names came since."""
+        began = time.monotonic()
+        for mailbox in list(self.mailboxes()):
+            for folder in (naming.below(mailbox, naming.NEW), naming.below(mailbox, naming.CUR)):
+                with suppress(FileNotFoundError, LinkInTheWay):
+                    descriptor = _folder(root, folder)
+                    try:
+                        self._look_in(descriptor, folder)
+                    finally:
+                        os.close(descriptor)
+        self._next_look = time.monotonic() + _QUIET * (time.monotonic() - began)
+
+    def _look_in(self, descriptor: int, folder: str) -> None:
+        listed = self.folders.get(folder)
+        before = _list(descriptor, folder)
+        if listed is None or before.changed == self._looked.get(folder, listed.changed):
+            return
+        if before.settled:
+            self._looked[folder] = before.changed
+        known = set(listed.files.split(b"/"))
+        for one in before.files.split(b"/"):
+            if one not in known:
+                name = os.fsdecode(one)
+                self._since.setdefault(naming.unique(name), set()).add(f"{folder}/{name}")
+
+
+def _list(descriptor: int, folder: str) -> Listed:
+    """The names in an open folder that are state."""
+    began, changed = time.time_ns(), os.fstat(descriptor).st_mtime_ns
+    messages, top = naming.holds_messages(folder), folder == "."
+    files: list[bytes] = []
+    others: list[str] = []
+    with os.scandir(descriptor) as scanned:
+        for entry in scanned:
+            if not messages and not (naming.is_state(entry.name) and not (top and own_name(entry.name))):
+                continue
+            if _is_regular(entry):
+                files.append(os.fsencode(entry.name))
+            else:
+                others.append(entry.name)
+    files.sort()
+    return Listed(b"/".join(files), tuple(sorted(others)), changed, settled=not 0 <= began - changed < TICK)
+
+
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _is_tmp(folder: str, inside: str, listed: Listed) -> bool:
+    """Whether that is where messages are written before they are delivered: nothing in it is state."""
+    return inside == naming.below(folder, naming.TMP) and naming.CUR in listed.others
+
+
+def _folder(root: int, name: str) -> int:
+    """Raises FileNotFoundError, LinkInTheWay, OSError."""
+    return os.dup(root) if name == "." else open_below(root, name.split("/"))
+
+
+def _opened(root: int, name: str) -> int:
+    """A descriptor of a file for reading; -1 where there is none."""
+    folder, _, leaf = name.rpartition("/")
+    try:
+        above = _folder(root, folder or ".")
+    except (FileNotFoundError, LinkInTheWay):
+        return -1
+    try:
+        return os.open(leaf, READING, dir_fd=above)
+    except OSError:
+        return -1
+    finally:
+        os.close(above)

@@ -1,0 +1,172 @@
+"""The type ``maildir``: the mail of one account.
+
+A component is called as the account. What is live is its folder ``<mailRoot>/<component>/<mailFolder>``: a Maildir with
+its subfolders, or the account's home with one in it. A snapshot is a tar of it as for a fileset (``filesets``), without
+what the mail server makes anew: indexes, locks, half delivered messages. A restore is loaded beside and exchanged.
+
+Container properties: ``mailRoot``, ``mailFolder``, ``mailOwner``.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from dysnomia_plugins.base import (
+    Component,
+    Context,
+    Draft,
+    Dumped,
+    Found,
+    ListedState,
+    Place,
+    Preflight,
+    Purpose,
+    Runner,
+    Stored,
+)
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
+from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec
+from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, hand_over
+from dysnomia_plugins.toolkit.trees.names import purpose_of
+from dysnomia_plugins.toolkit.trees.owners import owner_ids
+from dysnomia_plugins.types.maildir import names as naming
+from dysnomia_store.model import Section
+
+
+class Maildir(FilesetState):
+    """The mail of one account."""
+
+    type: ClassVar[str] = "maildir"
+    title: ClassVar[str] = "mailbox (Maildir)"
+    property_names: ClassVar[tuple[str, ...]] = ("mailRoot", "mailFolder", "mailOwner")
+    main_artefact: ClassVar[str] = "state.tar"
+
+    def spec_of(self, component: Component) -> FilesetSpec:
+        """All that is in the account's folder. Raises PluginError."""
+        return FilesetSpec(
+            target=folder_of(component), folders=(".",), links=(), owner=component.prop("mailOwner"), setting="mailRoot"
+        )
+
+    # Life.
+
+    def activate(self, ctx: Context) -> None:
+        """An account that has no mail yet gets an empty mailbox. Idempotent. Raises PluginError."""
+        layout = self.layout_of(ctx.component)
+        try:
+            _activate(layout.target, *owner_ids(layout.spec.owner))
+        except OSError as error:
+            raise PluginError(
+                f"{layout.target} could not be made: {error.strerror} ({error.filename or ''})",
+                "run it as root" if isinstance(error, PermissionError) else "",
+            ) from error
+
+    def deactivate(self, ctx: Context) -> None:
+        """The mail stays; the engine marks it as garbage."""
+
+    def collect_garbage(self, ctx: Context) -> None:
+        layout = self.layout_of(ctx.component)
+        layout.remove(layout.target)
+
+    # Snapshot.
+
+    def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
+        """Raises PluginError; NotSafe for what was set aside while somebody still writes in it: then it must stand."""
+        from dysnomia_plugins.types.maildir.dump import dump
+
+        return dump(ctx, self.layout_of(ctx.component), place, draft)
+
+    def rescan_artefacts(self, ctx: Context, stored: Stored, draft: Draft) -> bool | None:
+        from dysnomia_plugins.types.maildir import numbers
+
+        with draft.artefact(self.main_artefact) as sink:
+            whole = self.rescan(ctx, stored, sink)
+        if numbers.ARTEFACT in stored.artefacts():
+            with draft.artefact(numbers.ARTEFACT) as sink, stored.open(numbers.ARTEFACT) as stream:
+                numbers.store(stream, sink)
+        return whole
+
+    # Restore.
+
+    def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
+        from dysnomia_plugins.types.maildir.preflight import restore_preflight
+
+        return restore_preflight(ctx, self.layout_of(ctx.component), stored, replace=replace)
+
+    def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
+        """Also the numbers, where all of it is loaded; nobody looks at what is made for a proof. Raises PluginError."""
+        from dysnomia_plugins.types.maildir import numbers
+
+        super().load(ctx, stored, place, sections)
+        if sections is not None or purpose_of(place) == Purpose.SCRATCH:
+            return
+        try:
+            numbers.restore(stored, self.layout_of(ctx.component).target, place)
+        except OSError as error:
+            raise PluginError(
+                f"{place.name} could not be loaded: {error.strerror} ({error.filename or ''})", "nothing was replaced"
+            ) from error
+
+    # What there is.
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        from dysnomia_plugins.types.maildir.discover import accounts
+
+        return accounts(root_of(container), subfolder_of(container))
+
+    def discover(self, runner: Runner) -> Iterable[Found]:
+        from dysnomia_plugins.types.maildir.discover import found
+
+        return found(runner)
+
+
+def root_of(component: Component) -> str:
+    """The folder in which the accounts have theirs. Raises PluginError."""
+    root = component.prop("mailRoot")
+    if not root.startswith("/"):
+        what = f"the mailRoot {root!r} is not absolute" if root else "the container has no mailRoot"
+        raise PluginError(what, "set it to the folder that holds the mail of the accounts: mailRoot=/var/mail/vhosts")
+    return posixpath.normpath("/" + root.lstrip("/"))
+
+
+def subfolder_of(component: Component) -> str:
+    """Where in an account's folder its mail is; ``.`` where it is that itself. Raises PluginError."""
+    folder = component.prop("mailFolder", ".")
+    if folder.startswith("/") or ".." in folder.split("/") or "\0" in folder:
+        raise PluginError(f"the mailFolder {folder!r} leads out of the account's folder", "set it to a name: Maildir")
+    return posixpath.normpath(folder)
+
+
+def folder_of(component: Component) -> str:
+    """Raises PluginError."""
+    return posixpath.normpath(posixpath.join(root_of(component), component.key.component, subfolder_of(component)))
+
+
+def _activate(target: str, uid: int, gid: int) -> None:
+    """The account's folder must be there where its mail is a folder in it. Raises NotSafe, PluginError, OSError."""
+    parent, name = posixpath.split(target)
+    with Folder.at(parent) as above:
+        if above.seen(name) is not None:
+            with above.folder(name) as folder:
+                if folder.names():
+                    return
+                _fill(folder, *_owner(folder, parent, uid, gid))
+                return
+        with above.make_folder(name, PRIVATE_FOLDER) as folder:
+            _fill(folder, *_owner(above, parent, uid, gid))
+
+
+def _owner(like: Folder, parent: str, uid: int, gid: int) -> tuple[int, int]:
+    """As configured, else whose the folder is that it is made in."""
+    seen = like.stat()
+    return (seen.st_uid if uid < 0 else uid, seen.st_gid if gid < 0 else gid)
+
+
+def _fill(folder: Folder, uid: int, gid: int) -> None:
+    for name in (naming.CUR, naming.NEW, naming.TMP):
+        with folder.make_folder(name, PRIVATE_FOLDER) as made:
+            hand_over(made.descriptor, uid, gid, PRIVATE_FOLDER)
+    hand_over(folder.descriptor, uid, gid, PRIVATE_FOLDER)
+    folder.sync()
