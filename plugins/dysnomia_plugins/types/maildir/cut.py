@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at, open_below
 from dysnomia_plugins.toolkit.trees.names import own_name
@@ -26,8 +27,10 @@ TICK = 25_000_000
 PATIENCE, TIMES = 1.0, 5
 """Seconds, and how many times what the first look took, after which a tree that never stands still is taken as it was
 seen."""
-_QUIET = 3
-"""A look for what came since is not taken again until this many times its duration has passed."""
+_TRIES = 4
+"""How often a message that is renamed all the time is looked for in its mailbox, and in all of them."""
+_ALLOWED = 2.0
+"""Seconds."""
 
 
 @dataclass(slots=True)
@@ -63,10 +66,15 @@ class Cut:
     """Messages that were deleted before they were read."""
     _doubtful: list[str] = field(default_factory=list)
     """Those that were not looked for everywhere."""
-    _since: dict[str, set[str]] = field(default_factory=dict)
-    """Names that came since, by the unique name of the message."""
-    _next_look: float = 0.0
+    _since: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Names that came since, by folder and the unique name of the message."""
     _looked: dict[str, int] = field(default_factory=dict)
+    """The time that a folder had at the last look."""
+    _known: tuple[str, frozenset[bytes]] = ("", frozenset())
+    """The names of the folder that was looked at last."""
+    _taken: float = 0.0
+    _spent: float = 0.0
+    """Seconds."""
 
     def take(self) -> None:
         """Raises LinkInTheWay, FileNotFoundError, OSError."""
@@ -74,11 +82,11 @@ class Cut:
         with self._root() as root:
             self._list_below(root, ".")
             deadline = time.monotonic() + PATIENCE + TIMES * (time.monotonic() - began)
-            while not self._stands(root):
+            while self.steady and not self._stands(root):
                 if time.monotonic() > deadline:
                     self._settle_for_less(root)
-                    return
                 time.sleep(TICK / 1e9)
+        self._taken = time.monotonic()
 
     def mailboxes(self) -> Iterator[str]:
         """The folders that are Maildirs."""
@@ -100,28 +108,34 @@ class Cut:
         if what is None:
             return -1
         mailbox, folder, leaf = what
+        here = [naming.below(mailbox, one) for one in (naming.CUR, naming.NEW)]
+        here = [one for one in here if one in self.folders]
+        everywhere = [*here, *(one for one in self._boxes if one not in here)]
         with self._root() as root:
-            for likely in naming.likely_names(folder, leaf):
-                if (descriptor := _opened(root, naming.below(mailbox, likely))) >= 0:
-                    return descriptor
-            if (descriptor := self._moved(root, mailbox, leaf)) >= 0:
+            if (descriptor := self._moved(root, everywhere, leaf)) >= 0:
                 return descriptor
-            if time.monotonic() < self._next_look:
-                self._doubtful.append(name)
-                return -1
-            self._look(root)
-            descriptor = self._moved(root, mailbox, leaf)
-        if descriptor < 0:
-            self.gone.append(name)
-        return descriptor
+            if (descriptor := _likely(root, mailbox, folder, leaf)) >= 0:
+                return descriptor
+            for boxes in (here, everywhere) * _TRIES:
+                if not self._may_look():
+                    self._doubtful.append(name)
+                    return -1
+                self._look(root, boxes)
+                if (descriptor := self._moved(root, boxes, leaf)) >= 0:
+                    return descriptor
+                if boxes is everywhere and not any(naming.unique(leaf) in since for since in self._since.values()):
+                    break
+        self.gone.append(name)
+        return -1
 
     def missed(self) -> list[str]:
         """Messages that were not found when they were to be read, and that are there all the same."""
         if not self._doubtful:
             return []
         with self._root() as root:
-            self._look(root)
-        return [name for name in self._doubtful if naming.unique(name.rpartition("/")[2]) in self._since]
+            self._look(root, self._boxes)
+        bases = {base for since in self._since.values() for base in since}
+        return [name for name in self._doubtful if naming.unique(name.rpartition("/")[2]) in bases]
 
     # How.
 
@@ -210,40 +224,46 @@ class Cut:
                 if listed is not None:
                     listed.files = b"/".join(kept)
 
-    def _moved(self, root: int, mailbox: str, leaf: str) -> int:
-        """A message under a name that came since: first in its own mailbox."""
-        here = {naming.below(mailbox, naming.CUR), naming.below(mailbox, naming.NEW)}
-        later = self._since.get(naming.unique(leaf), ())
-        for name in sorted(later, key=lambda one: one.rpartition("/")[0] not in here):
-            if (descriptor := _opened(root, name)) >= 0:
+    @cached_property
+    def _boxes(self) -> list[str]:
+        """The folders that messages stand in."""
+        return [folder for folder in self.folders if naming.holds_messages(folder)]
+
+    def _may_look(self) -> bool:
+        """Looking for what was renamed takes no longer than reading, and a little."""
+        return self._spent < _ALLOWED + (time.monotonic() - self._taken) / 2
+
+    def _moved(self, root: int, boxes: Sequence[str], leaf: str) -> int:
+        """A message under a name that came since."""
+        base = naming.unique(leaf)
+        for folder in boxes:
+            name = self._since.get(folder, {}).get(base)
+            if name is not None and (descriptor := _opened(root, f"{folder}/{name}")) >= 0:
                 return descriptor
         return -1
 
-    def _look(self, root: int) -> None:
+    def _look(self, root: int, boxes: Sequence[str]) -> None:
         """Which names came since."""
         began = time.monotonic()
-        for mailbox in list(self.mailboxes()):
-            for folder in (naming.below(mailbox, naming.NEW), naming.below(mailbox, naming.CUR)):
-                with suppress(FileNotFoundError, LinkInTheWay):
-                    descriptor = _folder(root, folder)
-                    try:
-                        self._look_in(descriptor, folder)
-                    finally:
-                        os.close(descriptor)
-        self._next_look = time.monotonic() + _QUIET * (time.monotonic() - began)
+        for folder in boxes:
+            with suppress(FileNotFoundError, LinkInTheWay):
+                descriptor = _folder(root, folder)
+                try:
+                    self._look_in(descriptor, folder)
+                finally:
+                    os.close(descriptor)
+        self._spent += time.monotonic() - began
 
     def _look_in(self, descriptor: int, folder: str) -> None:
-        listed = self.folders.get(folder)
-        before = _list(descriptor, folder)
-        if listed is None or before.changed == self._looked.get(folder, listed.changed):
+        changed = os.fstat(descriptor).st_mtime_ns
+        if changed == self._looked.get(folder, self.folders[folder].changed):
             return
-        if before.settled:
-            self._looked[folder] = before.changed
-        known = set(listed.files.split(b"/"))
-        for one in before.files.split(b"/"):
-            if one not in known:
-                name = os.fsdecode(one)
-                self._since.setdefault(naming.unique(name), set()).add(f"{folder}/{name}")
+        now = _list(descriptor, folder)
+        self._looked[folder] = now.changed if now.settled else -1
+        if self._known[0] != folder:
+            self._known = folder, frozenset(self.folders[folder].files.split(b"/"))
+        came = [os.fsdecode(name) for name in now.files.split(b"/") if name not in self._known[1]]
+        self._since[folder] = {naming.unique(name): name for name in came}
 
 
 def _list(descriptor: int, folder: str) -> Listed:
@@ -279,6 +299,23 @@ def _is_tmp(folder: str, inside: str, listed: Listed) -> bool:
 def _folder(root: int, name: str) -> int:
     """Raises FileNotFoundError, LinkInTheWay, OSError."""
     return os.dup(root) if name == "." else open_below(root, name.split("/"))
+
+
+def _likely(root: int, mailbox: str, folder: str, leaf: str) -> int:
+    """A message under one of its likely names; -1 where it has none of them."""
+    opened: dict[str, int] = {}
+    try:
+        for one in {folder, naming.CUR, naming.NEW}:
+            with suppress(FileNotFoundError, LinkInTheWay):
+                opened[one] = _folder(root, naming.below(mailbox, one))
+        for likely in naming.likely_names(folder, leaf):
+            above, _, name = likely.partition("/")
+            with suppress(OSError, KeyError):
+                return os.open(name, READING, dir_fd=opened[above])
+        return -1
+    finally:
+        for descriptor in opened.values():
+            os.close(descriptor)
 
 
 def _opened(root: int, name: str) -> int:

@@ -1,0 +1,137 @@
+"""A snapshot of mail that is delivered, read and moved while it is taken: each message once."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.types.maildir import cut as cutting
+from dysnomia_plugins.types.maildir import names as naming
+from dysnomia_plugins.types.maildir.cut import Cut
+from tests.plugins.conformance.driver import Driver
+from tests.plugins.conformance.world import ProgramWriter
+from tests.plugins.maildir.changes import messages
+from tests.plugins.maildir.world import MaildirWorld
+from tests.plugins.servers.dovecot import Dovecot, message
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.server
+READER = """
+import os, random, sys, time
+top, log, moves, pause = sys.argv[1:]
+out = open(log, "a", buffering=1)
+choose, boxes = random.Random(1), [top, f"{top}/.Sent"]
+n = 0
+while True:
+    box = choose.choice(boxes)
+    for name in os.listdir(f"{box}/cur"):
+        base, _, flags = name.partition(":2,")
+        now = "".join(sorted(set(flags) ^ {choose.choice("FRST")}))
+        to = choose.choice(boxes) if choose.random() < float(moves) else box
+        os.rename(f"{box}/cur/{name}", f"{to}/cur/{base}:2,{now}")
+        out.write(f"{n}\\n")
+        n += 1
+        time.sleep(float(pause))
+"""
+"""A client that marks every message, again and again, and moves some."""
+
+
+class Client(ProgramWriter):
+    def __init__(self, top: Path, log: Path, moves: float, pause: float = 0.0) -> None:
+        super().__init__(log, [sys.executable, "-c", READER, str(top), str(log), str(moves), str(pause)])
+
+
+@pytest.fixture
+def world(dovecot: Dovecot, tmp_path: Path) -> Iterator[MaildirWorld]:
+    with MaildirWorld(dovecot, tmp_path / "world") as world:
+        yield world
+
+
+def fill(world: MaildirWorld, count: int) -> set[str]:
+    """Messages in INBOX; the unique names of all messages that there are."""
+    for number in range(count):
+        (world.top / "cur" / f"{1700000000 + number}.filled:2,").write_bytes(message(f"filled {number}"))
+    return {naming.unique(one.name) for box in (world.top, world.top / ".Sent") for one in messages(box)}
+
+
+def stored_messages(driver: Driver) -> Counter[str]:
+    """How often each message of INBOX and Sent is in the newest generation, by its unique name."""
+    stored = driver.store.stored(driver.key, driver.newest().id)
+    counter: Counter[str] = Counter()
+    for section in stored.sections():
+        what = naming.message(section.name)
+        if what is not None and what[0] in (".", ".Sent"):
+            counter[naming.unique(what[2])] += 1
+    return counter
+
+
+def test_messages_that_are_marked_meanwhile_are_there_once_each(world: MaildirWorld, tmp_path: Path) -> None:
+    """By a client that never pauses: all have other names by the time they are read."""
+    world.seed()
+    before = fill(world, 500)
+    driver = Driver(world, tmp_path / "store")
+    with Client(world.top, tmp_path / "marked", moves=0) as client:
+        wait_until(lambda: len(client.acknowledged()) > 100)
+        driver.snapshot()
+        assert len(client.acknowledged()) > 200
+    stored = stored_messages(driver)
+    assert not before - set(stored)
+    copies = {naming.unique(one.name) for one in messages(world.top / ".Sent")}
+    assert {name for name, often in stored.items() if often > 1} <= copies
+
+
+def test_messages_that_are_moved_meanwhile_are_there_once_each(world: MaildirWorld, tmp_path: Path) -> None:
+    """Twenty a second, more than a person can."""
+    world.seed()
+    for one in messages(world.top / ".Sent"):
+        one.unlink()
+    before = fill(world, 1000)
+    driver = Driver(world, tmp_path / "store")
+    with Client(world.top, tmp_path / "moved", moves=1, pause=0.05) as client:
+        wait_until(lambda: len(client.acknowledged()) > 5)
+        snapshotted = driver.snapshot()
+    stored = stored_messages(driver)
+    assert snapshotted.warnings == ()
+    assert not before - set(stored)
+    assert max(stored.values()) == 1
+
+
+def test_where_mail_never_stands_still_that_is_said(world: MaildirWorld, tmp_path: Path) -> None:
+    world.seed()
+    for one in messages(world.top / ".Sent"):
+        one.unlink()
+    before = fill(world, 300)
+    driver = Driver(world, tmp_path / "store")
+    with Client(world.top, tmp_path / "moved", moves=0.05) as client:
+        wait_until(lambda: len(client.acknowledged()) > 100)
+        snapshotted = driver.snapshot()
+    stored = stored_messages(driver)
+    assert any("moved to another folder" in warning for warning in snapshotted.warnings)
+    assert len(before - set(stored)) < 10
+
+
+def test_a_message_that_is_deleted_before_it_is_read_is_not_there(
+    world: MaildirWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.seed()
+    gone, marked = messages(world.top)[:2]
+    take = cutting.Cut.take
+
+    def late(cut: Cut) -> None:
+        take(cut)
+        gone.unlink()
+        marked.rename(marked.parent.parent / ".Sent" / "cur" / f"{naming.unique(marked.name)}:2,STab")
+
+    monkeypatch.setattr(cutting.Cut, "take", late)
+    driver = Driver(world, tmp_path / "store")
+    snapshotted = driver.snapshot()
+    stored = driver.store.stored(driver.key, driver.newest().id)
+    names = {section.name for section in stored.sections()}
+    assert str(gone.relative_to(world.top)) not in names
+    assert str(marked.relative_to(world.top)) in names
+    assert not any(".Sent" in name and "STab" in name for name in names)
+    assert snapshotted.warnings == ()
