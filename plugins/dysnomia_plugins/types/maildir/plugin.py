@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dysnomia_plugins.base import (
     Component,
@@ -23,10 +23,13 @@ from dysnomia_plugins.base import (
     Place,
     Preflight,
     Purpose,
+    PutRow,
     Runner,
     Stored,
+    WholeAsked,
 )
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
 from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec
 from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, hand_over
@@ -34,6 +37,9 @@ from dysnomia_plugins.toolkit.trees.names import purpose_of
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
 from dysnomia_plugins.types.maildir import names as naming
 from dysnomia_store.model import Section
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.types.maildir.put_back import MailTree
 
 
 class Maildir(FilesetState):
@@ -108,6 +114,36 @@ class Maildir(FilesetState):
             raise PluginError(
                 f"{place.name} could not be loaded: {error.strerror} ({error.filename or ''})", "nothing was replaced"
             ) from error
+
+    # Messages and mailboxes back into what is live.
+
+    def live_tree(self, layout: Layout) -> MailTree:
+        from dysnomia_plugins.types.maildir.put_back import MailTree
+
+        return MailTree(layout)
+
+    def whole_sections(self, ctx: Context, stored: Stored, asked: Sequence[WholeAsked]) -> Sequence[PutRow]:
+        """Raises NotSafe for what the mail server makes anew, NotFound, PluginError, Corrupt."""
+        from dysnomia_plugins.toolkit.filesets.putting.choice import split
+
+        tree = self.live_tree(self.layout_of(ctx.component))
+        for one in asked:
+            name = split(one.section)[1]
+            if not one.exact and not tree.counts(name):
+                raise NotSafe(f"{name} is no state: the mail server makes it anew", "name messages, or their folder")
+        return super().whole_sections(ctx, stored, asked)
+
+    def put_sections_back(
+        self, ctx: Context, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]
+    ) -> Sequence[int]:
+        """Raises NotSafe, PluginError, Cancelled."""
+        from dysnomia_plugins.types.maildir import put_back
+
+        tree = self.live_tree(self.layout_of(ctx.component))
+        was = [tree.size(row.section.name) for row in rows]
+        left = super().put_sections_back(ctx, stored, rows, seen)
+        put_back.count(tree, rows, frozenset(left), was)
+        return left
 
     # What there is.
 
