@@ -130,7 +130,7 @@ class Maildir(FilesetState):
         for one in asked:
             name = split(one.section)[1]
             if not one.exact and not tree.counts(name):
-                raise NotSafe(f"{name} is no state: the mail server makes it anew", "name messages, or their folder")
+                raise NotSafe(f"the mail server makes {name} anew", "name messages, or their folder")
         return super().whole_sections(ctx, stored, asked)
 
     def put_sections_back(
@@ -153,9 +153,9 @@ class Maildir(FilesetState):
         return accounts(root_of(container), subfolder_of(container))
 
     def discover(self, runner: Runner) -> Iterable[Found]:
-        from dysnomia_plugins.types.maildir.discover import found
+        from dysnomia_plugins.types.maildir.discover import discover
 
-        return found(runner)
+        return discover(runner)
 
 
 def root_of(component: Component) -> str:
