@@ -38,7 +38,7 @@ _HOME = re.compile(r"(?:~|%L?h|%\{home\})(?=/|$)")
 
 
 def accounts(root: str, subfolder: str) -> ListedState:
-    """Every folder right in ``root``, for ``components=*``. One without mail in it is ``idle``: one that was a component
+    """Every folder right in ``root``, for ``components=*``. One without mail is ``idle``: if it was a component, it
     is damaged, and not dropped. Raises PluginError where the folder cannot be read."""
     listed = []
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from dysnomia_plugins.base import (
@@ -22,6 +23,7 @@ from dysnomia_plugins.base import (
     ListedState,
     Place,
     Preflight,
+    Probe,
     Purpose,
     PutRow,
     Runner,
@@ -75,6 +77,13 @@ class Maildir(FilesetState):
     def collect_garbage(self, ctx: Context) -> None:
         layout = self.layout_of(ctx.component)
         layout.remove(layout.target)
+
+    def probe(self, component: Component, runner: Runner) -> Probe:
+        """Also how many messages there are, as far as they can be counted in a second."""
+        from dysnomia_plugins.types.maildir.counted import count
+
+        probe = super().probe(component, runner)
+        return replace(probe, detail=count(folder_of(component))) if probe.up else probe
 
     # Snapshot.
 
@@ -131,7 +140,12 @@ class Maildir(FilesetState):
             name = split(one.section)[1]
             if not one.exact and not tree.counts(name):
                 raise NotSafe(f"the mail server makes {name} anew", "name messages, or their folder")
-        return super().whole_sections(ctx, stored, asked)
+        rows = super().whole_sections(ctx, stored, asked)
+        if not any(one.lacking for one in asked):
+            return rows
+        # A message that has other flags by now, or was moved from new to cur, is not lacking.
+        named = {split(one.section)[1] for one in asked if not one.lacking}
+        return [row for row in rows if row.section.name in named or not tree.taken(row.section.name, ())]
 
     def put_sections_back(
         self, ctx: Context, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]
