@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at, open_below
+from dysnomia_plugins.toolkit.trees.extract import MAX_DEPTH
+from dysnomia_plugins.toolkit.trees.member import Kind
 from dysnomia_plugins.toolkit.trees.names import own_name
 from dysnomia_plugins.toolkit.trees.walk import READING
 from dysnomia_plugins.types.maildir import names as naming
@@ -92,6 +94,11 @@ class Cut:
         """The folders that are Maildirs."""
         return (folder for folder, listed in self.folders.items() if naming.CUR in listed.others)
 
+    def messages(self, mailbox: str) -> int:
+        """How many there are in one of them."""
+        boxes = (self.folders.get(naming.below(mailbox, one)) for one in (naming.CUR, naming.NEW))
+        return sum(box.files.count(b"/") + 1 for box in boxes if box is not None and box.files)
+
     # What ``walk.Names`` asks.
 
     def entries(self, folder: str) -> Sequence[tuple[str, bool]]:
@@ -149,6 +156,8 @@ class Cut:
         waiting = [folder]
         while waiting:
             at = waiting.pop()
+            if at.count("/") > MAX_DEPTH:
+                continue  # the walk refuses what is above it
             try:
                 descriptor = _folder(root, at)
             except (FileNotFoundError, LinkInTheWay):
@@ -274,9 +283,12 @@ def _list(descriptor: int, folder: str) -> Listed:
     others: list[str] = []
     with os.scandir(descriptor) as scanned:
         for entry in scanned:
-            if not messages and not (naming.is_state(entry.name) and not (top and own_name(entry.name))):
+            kind = _kind(entry)
+            if not messages and not naming.is_state(entry.name, folder=kind is Kind.FOLDER):
                 continue
-            if _is_regular(entry):
+            if top and own_name(entry.name):
+                continue
+            if kind is Kind.FILE:
                 files.append(os.fsencode(entry.name))
             else:
                 others.append(entry.name)
@@ -284,11 +296,14 @@ def _list(descriptor: int, folder: str) -> Listed:
     return Listed(b"/".join(files), tuple(sorted(others)), changed, settled=not 0 <= began - changed < TICK)
 
 
-def _is_regular(entry: os.DirEntry[str]) -> bool:
+def _kind(entry: os.DirEntry[str]) -> Kind | None:
+    """As the folder says, which may be out of date; None for all that is neither file nor folder."""
     try:
-        return entry.is_file(follow_symlinks=False)
+        if entry.is_file(follow_symlinks=False):
+            return Kind.FILE
+        return Kind.FOLDER if entry.is_dir(follow_symlinks=False) else None
     except OSError:
-        return False
+        return None
 
 
 def _is_tmp(folder: str, inside: str, listed: Listed) -> bool:

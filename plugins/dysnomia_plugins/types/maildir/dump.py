@@ -47,7 +47,8 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
         noting=Noting() if tells else None,
         names=cut,
     )
-    with Folder.at(cut.top) as root, numbers.spool(ctx, root, cut.mailboxes()) as spooled:
+    mailboxes = {mailbox: cut.messages(mailbox) for mailbox in cut.mailboxes()}
+    with Folder.at(cut.top) as root, numbers.spool(ctx, root, mailboxes) as spooled:
         with ExitStack() as sinks:
             tree.run()
         if not tree.unchanged:

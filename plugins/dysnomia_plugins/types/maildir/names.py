@@ -31,14 +31,19 @@ _DERIVED = re.compile(
     | maildirsize\..*
     | \.temp\..+\.[0-9]+\.[0-9a-f]+  # what becomes a lock, or a new version of a list
     | .*\.svbin  # a compiled Sieve script
-    | lucene-indexes | xapian-indexes | fts-flatcurve
     """,
     re.VERBOSE | re.DOTALL,
 )
 
+_SEARCHED = frozenset({"lucene-indexes", "xapian-indexes", "fts-flatcurve"})
+"""Folders of indexes for searches."""
 
-def is_state(name: str) -> bool:
-    """Whether what has that name, in a folder that holds no messages, is state that is stored as it stands."""
+
+def is_state(name: str, *, folder: bool = False) -> bool:
+    """Whether what has that name, in a folder that holds no messages, is state that is stored as it stands. A mailbox
+    may be called anything."""
+    if folder:
+        return name not in _SEARCHED
     return name not in COUNTED and _DERIVED.fullmatch(name) is None
 
 

@@ -22,11 +22,12 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Place, Stored
+from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder, NotAFile, hand_over
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, open_below, write_all
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
@@ -39,40 +40,48 @@ from dysnomia_store.sink import ContentSink
 ARTEFACT = "numbers.tar"
 MAKING = ".dysnomia-numbers"
 _LARGEST = (1 << 32) - 1
-_MOST = 1 << 30
-"""Bytes of one such file that are stored; a list of ten million messages is smaller."""
+_LEAST, _A_MESSAGE = 1 << 20, 2048
+"""Bytes of one such file that are stored: so many, and so many more for each message in the mailbox. Whoever owns it
+could make it as large as he likes, and the file system of the store full."""
 _LINE = 4096
 _HEAD = re.compile(rb"3(?= )(.*? )V([0-9]{1,10})(?= )(.*)", re.DOTALL)
 _QUOTA = re.compile(rb"[0-9SC,]{1,100}")
 _SIZE = re.compile(r",S=([0-9]{1,15})")
 
 
-def spool(ctx: Context, root: Folder, mailboxes: Iterable[str]) -> BinaryIO:
-    """Copy the lists of all mailboxes aside, as a tar. To be closed. Raises OSError."""
+def spool(ctx: Context, root: Folder, mailboxes: Mapping[str, int]) -> BinaryIO:
+    """Copy the lists of all mailboxes (with how many messages each has) aside, as a tar. To be closed.
+
+    Raises PluginError."""
     spooled: BinaryIO = tempfile.TemporaryFile(dir=ctx.staging)  # noqa: SIM115
     try:
-        for mailbox in mailboxes:
+        for mailbox, messages in mailboxes.items():
+            ctx.cancel.check()
             for name in sorted(naming.COUNTED):
-                _spool_one(root, mailbox, name, spooled)
+                _spool_one(root, mailbox, name, _LEAST + _A_MESSAGE * messages, spooled)
         spooled.write(END)
         spooled.seek(0)
+    except OSError as error:
+        spooled.close()
+        raise PluginError(
+            f"the lists of {root.path} could not be copied to {ctx.staging} ({error.strerror})", "nothing was stored"
+        ) from error
     except BaseException:
         spooled.close()
         raise
     return spooled
 
 
-def _spool_one(root: Folder, mailbox: str, name: str, spooled: BinaryIO) -> None:
+def _spool_one(root: Folder, mailbox: str, name: str, most: int, spooled: BinaryIO) -> None:
     """One that is replaced while it is read is read as it was: it is never written over."""
     try:
         with _inside(root, mailbox) as folder, folder.file(name) as descriptor:
             seen = os.fstat(descriptor)
-            size = min(seen.st_size, _MOST)
-            member = member_of(naming.below(mailbox, name), seen, Kind.FILE, "", ())
-            blocks, _ = header(member)
-            if member.size != size:
+            size = seen.st_size
+            if size > most:
                 return
-            spooled.write(blocks)
+            member = member_of(naming.below(mailbox, name), seen, Kind.FILE, "", ())
+            spooled.write(header(member)[0])
             at = 0
             while at < size:
                 data = os.pread(descriptor, min(CHUNK, size - at), at) or bytes(min(CHUNK, size - at))

@@ -52,7 +52,9 @@ class MailTree(LiveTree):
         if naming.holds_messages(folder):
             return True
         in_tmp = folder.rpartition("/")[2] == naming.TMP and self._is_mailbox(naming.mailbox_of(folder))
-        return naming.is_state(leaf) and not in_tmp
+        if in_tmp:
+            return False
+        return naming.is_state(leaf) or (self._kind(name) is Kind.FOLDER and naming.is_state(leaf, folder=True))
 
     def taken(self, name: str, leaving: Collection[str]) -> str:
         what = naming.message(name)
