@@ -103,7 +103,8 @@ class MaildirWorld(World):
         half = self.top / "tmp" / "1.half"
         half.write_bytes(b"half of a mess")
         for index in self.top.rglob("dovecot.index*"):
-            index.unlink()
+            if index.is_file():
+                index.unlink()
         (self.top / "dovecot-uidlist").unlink()
         self.server.messages(self.account)
         first = messages(self.top)[0]

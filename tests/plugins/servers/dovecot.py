@@ -115,7 +115,7 @@ class Dovecot(Service):
         """Raises AssertionError with what it says."""
         done = subprocess.run(
             ["doveadm", "-c", str(self.config), *words], input=stdin, capture_output=True, check=False,
-            stdin=subprocess.DEVNULL if stdin is None else None, cwd=self.home,
+            timeout=60, stdin=subprocess.DEVNULL if stdin is None else None, cwd=self.home,
         )  # fmt: skip
         assert done.returncode == 0, f"doveadm {' '.join(words)}: {done.stderr.decode()}"
         return done.stdout.decode()
