@@ -167,3 +167,26 @@ def test_quota_is_counted_again(world: MaildirWorld, driver: Driver) -> None:
     sizes = [int(one.name.partition("S=")[2].partition(",")[0]) for one in all_messages]
     assert definition == "1000000S,100C"
     assert [int(word) for word in counted.split()] == [sum(sizes), len(sizes)]
+
+
+@pytest.mark.parametrize("where", ["INDEX={home}/%n.index", "INDEX={home}/%n.index:CONTROL={home}/%n.control"])
+def test_indexes_that_are_elsewhere_do_not_bring_the_old_state_back(where: str, tmp_path: Path) -> None:
+    """They stay as they were: the server sees by the numbers, or by the files, that the mailbox is another."""
+    with Dovecot("maildir:{home}/mail/%d/%n:" + where.replace("{home}", "{home}/mail")) as server:
+        world = MaildirWorld(server, tmp_path / "world")
+        for number in range(4):
+            server.deliver(world.account, f"first {number}")
+        driver = Driver(world, tmp_path / "store")
+        fields = "mailbox flags guid hdr body"
+        before = server.messages(world.account, fields)
+        first = driver.snapshot().generation
+        kept = numbered(server.imap(world.account))
+        server.doveadm("expunge", "-u", world.account, "mailbox", "INBOX", "uid", "1,3")
+        server.doveadm("flags", "add", "-u", world.account, "\\Seen", "mailbox", "INBOX", "uid", "2")
+        server.deliver(world.account, "late")
+        kept |= numbered(server.imap(world.account))
+        driver.restore(first.number)
+        assert server.messages(world.account, fields) == before
+        server.deliver(world.account, "after")
+        for key, subject in numbered(server.imap(world.account)).items():
+            assert kept.setdefault(key, subject) == subject, f"{key} was another message"
