@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import imaplib
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -156,6 +158,28 @@ def test_mail_that_is_delivered_meanwhile_is_live_or_in_the_guard(world: Maildir
     there = [one.read_bytes() for top in (world.top, Path(copy.name)) for one in messages(top)]
     for subject in delivered:
         assert sum(f"Subject: {subject}\n".encode() in one for one in there) == 1, subject
+
+
+def flagged(line: str) -> str:
+    """Without what is only until a client has looked."""
+    return line.replace(" \\Recent", "").replace("\\Recent", "")
+
+
+def test_by_hand_with_tar_alone(world: MaildirWorld, driver: Driver, tmp_path: Path) -> None:
+    """As docs/by-hand.md says; the numbers are left alone."""
+    server = world.server
+    fields = "mailbox flags guid date.received hdr body"
+    before = sorted(flagged(line) for line in server.messages(world.account, fields))
+    first = driver.snapshot().generation
+    archive = tmp_path / "state.tar"
+    with driver.store.stored(driver.key, first.id).open("state.tar") as stream, archive.open("wb") as file:
+        shutil.copyfileobj(stream, file)
+    validity = server.status(world.account)["uidvalidity"]
+    shutil.rmtree(world.top)
+    world.top.mkdir()
+    subprocess.run(["tar", "-x", "-p", "-C", str(world.top), "-f", str(archive)], check=True)
+    assert sorted(flagged(line) for line in server.messages(world.account, fields)) == before
+    assert server.status(world.account)["uidvalidity"] != validity
 
 
 def test_quota_is_counted_again(world: MaildirWorld, driver: Driver) -> None:
