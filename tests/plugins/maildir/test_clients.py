@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -214,3 +214,26 @@ def test_indexes_that_are_elsewhere_do_not_bring_the_old_state_back(where: str, 
         server.deliver(world.account, "after")
         for key, subject in numbered(server.imap(world.account)).items():
             assert kept.setdefault(key, subject) == subject, f"{key} was another message"
+
+
+def test_a_delivery_that_has_begun_does_not_hold_the_guard_up(world: MaildirWorld, driver: Driver) -> None:
+    """Its server will find that the file is gone, and deliver again; a message in its folder is waited for."""
+    first = driver.snapshot().generation
+    with held_open(world.top / "tmp" / "1.half"):
+        assert driver.restore(first.number).guard is not None
+    with held_open(messages(world.top)[0]) as path:
+        result = driver.restore(first.number)
+        assert result.guard is None
+        assert any(path.name in warning for warning in result.warnings)
+
+
+@contextmanager
+def held_open(path: Path) -> Iterator[Path]:
+    """By a program that may write to it."""
+    with path.open("ab") as file:
+        program = subprocess.Popen(["sleep", "60"], stdout=file)
+    try:
+        yield path
+    finally:
+        program.kill()
+        program.wait()

@@ -135,3 +135,28 @@ def test_a_message_that_is_deleted_before_it_is_read_is_not_there(
     assert str(marked.relative_to(world.top)) in names
     assert not any(".Sent" in name and "STab" in name for name in names)
     assert snapshotted.warnings == ()
+
+
+def test_a_mailbox_that_is_made_meanwhile(tmp_path: Path) -> None:
+    """First comes its folder, then what is in it; what is in ``tmp`` is no state, whenever that came."""
+    top = tmp_path / "mail"
+    (top / "cur").mkdir(parents=True)
+    (top / ".New" / "tmp").mkdir(parents=True)
+    (top / ".New" / "tmp" / "half").write_text("half of a mess")
+    cut = Cut(str(top))
+    stands = cut._stands
+
+    def later(root: int) -> bool:
+        if not (top / "tmp").exists():
+            (top / "tmp").mkdir()
+            (top / "tmp" / "half").write_text("half of a mess")
+            (top / ".New" / "cur").mkdir()
+            (top / ".New" / "cur" / "1.whole:2,").write_text("a message")
+        return stands(root)
+
+    cut._stands = later  # type: ignore[method-assign]
+    cut.take()
+    assert cut.steady
+    assert [name for name, _ in cut.entries(".")] == [".New", "cur", "tmp"]
+    assert [name for name, _ in cut.entries(".New/cur")] == ["1.whole:2,"]
+    assert list(cut.entries("tmp")) == list(cut.entries(".New/tmp")) == []

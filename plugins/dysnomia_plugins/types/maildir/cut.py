@@ -103,7 +103,8 @@ class Cut:
 
     def entries(self, folder: str) -> Sequence[tuple[str, bool]]:
         listed = self.folders.get(folder)
-        if listed is None:
+        above = self.folders.get(naming.mailbox_of(folder))
+        if listed is None or (above is not None and _is_tmp(naming.mailbox_of(folder), folder, above)):
             return ()
         files = [(name, True) for name in listed.names()]
         if not listed.others:

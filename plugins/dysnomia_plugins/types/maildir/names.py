@@ -50,7 +50,10 @@ def is_state(name: str, *, folder: bool = False) -> bool:
 def counts_as_written(path: str) -> bool:
     """Whether a program that has this file open for writing may write state into it: a mail server holds its indexes
     open as long as a client is there."""
-    return is_state(path.rpartition("/")[2]) or holds_messages(path.rpartition("/")[0])
+    folder, _, name = path.rpartition("/")
+    if folder.rpartition("/")[2] == TMP:
+        return False  # whoever delivers it finds that it is gone, and delivers it again
+    return is_state(name) or holds_messages(folder)
 
 
 def holds_messages(folder: str) -> bool:
