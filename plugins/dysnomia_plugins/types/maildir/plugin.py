@@ -9,7 +9,9 @@ Container properties: ``mailRoot``, ``mailFolder``, ``mailOwner``.
 
 from __future__ import annotations
 
+import os
 import posixpath
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
@@ -43,6 +45,8 @@ from dysnomia_store.model import Section
 if TYPE_CHECKING:
     from dysnomia_plugins.types.maildir.put_back import MailTree
 
+_MADE = (naming.CUR, naming.NEW, naming.TMP)
+
 
 class Maildir(FilesetState):
     """The mail of one account."""
@@ -64,7 +68,7 @@ class Maildir(FilesetState):
         """An account that has no mail yet gets an empty mailbox. Idempotent. Raises PluginError."""
         layout = self.layout_of(ctx.component)
         try:
-            _activate(layout.target, *owner_ids(layout.spec.owner))
+            _activate(layout.target, *(owner_ids(layout.spec.owner) if layout.spec.owner else (-1, -1)))
         except OSError as error:
             raise PluginError(
                 f"{layout.target} could not be made: {error.strerror} ({error.filename or ''})",
@@ -195,28 +199,39 @@ def folder_of(component: Component) -> str:
 
 
 def _activate(target: str, uid: int, gid: int) -> None:
-    """The account's folder must be there where its mail is a folder in it. Raises NotSafe, PluginError, OSError."""
+    """Where a mailbox is, it is left as it is, but for one that an activation which was killed left half made.
+
+    Raises NotSafe, OSError."""
     parent, name = posixpath.split(target)
     with Folder.at(parent) as above:
-        if above.seen(name) is not None:
-            with above.folder(name) as folder:
-                if folder.names():
-                    return
-                _fill(folder, *_owner(folder, parent, uid, gid))
-                return
-        with above.make_folder(name, PRIVATE_FOLDER) as folder:
-            _fill(folder, *_owner(above, parent, uid, gid))
+        seen = above.stat()
+        owner = (seen.st_uid if uid < 0 else uid, seen.st_gid if gid < 0 else gid)
+        try:
+            folder = above.make_folder(name, PRIVATE_FOLDER)
+        except FileExistsError:
+            folder = above.folder(name)
+        with folder:
+            if _is_half_made(folder):
+                _fill(folder, *owner)
 
 
-def _owner(like: Folder, parent: str, uid: int, gid: int) -> tuple[int, int]:
-    """As configured, else whose the folder is that it is made in."""
-    seen = like.stat()
-    return (seen.st_uid if uid < 0 else uid, seen.st_gid if gid < 0 else gid)
+def _is_half_made(folder: Folder) -> bool:
+    """Whether it is still ours alone, and there is nothing in it but what is made here."""
+    seen = folder.stat()
+    if seen.st_uid != os.geteuid() or stat.S_IMODE(seen.st_mode) != PRIVATE_FOLDER:
+        return False
+    return set(folder.names()) < set(_MADE) or (os.geteuid() == 0 and set(folder.names()) == set(_MADE))
 
 
 def _fill(folder: Folder, uid: int, gid: int) -> None:
-    for name in (naming.CUR, naming.NEW, naming.TMP):
-        with folder.make_folder(name, PRIVATE_FOLDER) as made:
-            hand_over(made.descriptor, uid, gid, PRIVATE_FOLDER)
+    """The folder itself is handed over last."""
+    for name in _MADE:
+        try:
+            made = folder.make_folder(name, PRIVATE_FOLDER)
+        except FileExistsError:
+            made = folder.folder(name)
+        with made:
+            if made.stat().st_uid == os.geteuid():
+                hand_over(made.descriptor, uid, gid, PRIVATE_FOLDER)
     hand_over(folder.descriptor, uid, gid, PRIVATE_FOLDER)
     folder.sync()
