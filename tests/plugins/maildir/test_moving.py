@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+import tarfile
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +73,18 @@ def stored_messages(driver: Driver) -> Counter[str]:
     return counter
 
 
+def stored_subjects(driver: Driver) -> Counter[str]:
+    """How often each message is in the newest generation, by its subject."""
+    stored = driver.store.stored(driver.key, driver.newest().id)
+    counter: Counter[str] = Counter()
+    with stored.open("state.tar") as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.isreg() else None
+            if content is not None and (found := re.search(rb"^Subject: (.*?)\r?$", content.read(), re.MULTILINE)):
+                counter[found[1].decode()] += 1
+    return counter
+
+
 def test_messages_that_are_marked_meanwhile_are_there_once_each(world: MaildirWorld, tmp_path: Path) -> None:
     """By a client that never pauses: all have other names by the time they are read."""
     world.seed()
@@ -98,6 +114,44 @@ def test_messages_that_are_moved_meanwhile_are_there_once_each(world: MaildirWor
     assert snapshotted.warnings == ()
     assert not before - set(stored)
     assert max(stored.values()) == 1
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_messages_that_dovecot_moves_meanwhile(linked: bool, world: MaildirWorld, tmp_path: Path) -> None:
+    """It makes another name of the file, then expunges: what is being moved may be in both, as it is there. Where it
+    may make none (it does not own the file), it makes a copy under another name: then that is said."""
+    world.seed()
+    for one in messages(world.top / ".Sent"):
+        one.unlink()
+    fill(world, 300)
+    if linked:
+        world.server.own(world.top / "cur")
+    driver = Driver(world, tmp_path / "store")
+    over, moved = threading.Event(), [0]
+
+    def move() -> None:
+        while not over.is_set():
+            there, back = ("INBOX", "Sent") if moved[0] % 2 == 0 else ("Sent", "INBOX")
+            words = ("move", "-u", world.account, back, "mailbox", there, "1:20")
+            world.server.doveadm(*words)
+            moved[0] += 1
+            over.wait(0.3)
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    try:
+        for _ in range(3):
+            count = moved[0]
+            wait_until(lambda count=count: moved[0] > count)  # type: ignore[misc]
+            snapshotted = driver.snapshot()
+            subjects = stored_subjects(driver)
+            count = len([one for one in subjects if one.startswith("filled")])
+            copied = any("moved as copies" in warning for warning in snapshotted.warnings)
+            assert count == 300 or (copied and not linked), snapshotted.warnings
+            assert sum(often - 1 for often in subjects.values()) <= 20
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_where_mail_never_stands_still_that_is_said(world: MaildirWorld, tmp_path: Path) -> None:
@@ -134,7 +188,28 @@ def test_a_message_that_is_deleted_before_it_is_read_is_not_there(
     assert str(gone.relative_to(world.top)) not in names
     assert str(marked.relative_to(world.top)) in names
     assert not any(".Sent" in name and "STab" in name for name in names)
-    assert snapshotted.warnings == ()
+    [warning] = snapshotted.warnings
+    assert "1 messages were deleted" in warning
+
+
+def test_a_message_that_got_the_inode_of_another_is_not_taken_for_it(tmp_path: Path) -> None:
+    """A moved message, under another unique name, is the same file; a later one with the same inode is not."""
+    top = tmp_path / "mail"
+    for name in ("cur", ".Sent/cur"):
+        (top / name).mkdir(parents=True)
+    for name in ("1.moved:2,", "2.gone:2,"):
+        (top / "cur" / name).write_text(name)
+        os.utime(top / "cur" / name, (1, 1))
+    cut = Cut(str(top))
+    cut.take()
+    (top / "cur" / "1.moved:2,").rename(top / ".Sent" / "cur" / "9.moved:2,S")
+    (top / "cur" / "2.gone:2,").rename(top / ".Sent" / "cur" / "8.later:2,")
+    os.utime(top / ".Sent" / "cur" / "8.later:2,")
+    descriptor = cut.renamed("cur/1.moved:2,")
+    assert os.pread(descriptor, 100, 0) == b"1.moved:2,"
+    os.close(descriptor)
+    assert cut.renamed("cur/2.gone:2,") == -1
+    assert cut.gone == ["cur/2.gone:2,"]
 
 
 def test_a_mailbox_that_is_made_meanwhile(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -46,6 +48,8 @@ class Listed:
     """The folder's time, before it was read."""
     settled: bool
     """Whether any later change is sure to show in that time."""
+    inodes: array[int] = field(default_factory=lambda: array("Q"))
+    """Of the files, in their order; none where they are not known."""
 
     def names(self) -> list[str]:
         """Those of the regular files, in order."""
@@ -68,19 +72,24 @@ class Cut:
     """Messages that were deleted before they were read."""
     _doubtful: list[str] = field(default_factory=list)
     """Those that were not looked for everywhere."""
-    _since: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Names that came since, by folder and the unique name of the message."""
+    _since: dict[str, dict[str | int, str]] = field(default_factory=dict)
+    """Names that came since, by folder, and there by the unique name of the message and by its inode: a message that is
+    moved to another folder may get another name, and is the same file."""
     _looked: dict[str, int] = field(default_factory=dict)
     """The time that a folder had at the last look."""
     _known: tuple[str, frozenset[bytes]] = ("", frozenset())
     """The names of the folder that was looked at last."""
+    _sorted: tuple[str, Sequence[bytes]] = ("", ())
+    """Those of the folder that an inode was looked up of last."""
+    _as_of: int = 0
+    """Nanoseconds since 1970, by the clock of files."""
     _taken: float = 0.0
     _spent: float = 0.0
     """Seconds."""
 
     def take(self) -> None:
         """Raises LinkInTheWay, FileNotFoundError, OSError."""
-        began = time.monotonic()
+        began, self._as_of = time.monotonic(), time.time_ns() - TICK
         with self._root() as root:
             self._list_below(root, ".")
             deadline = time.monotonic() + PATIENCE + TIMES * (time.monotonic() - began)
@@ -119,8 +128,9 @@ class Cut:
         here = [naming.below(mailbox, one) for one in (naming.CUR, naming.NEW)]
         here = [one for one in here if one in self.folders]
         everywhere = [*here, *(one for one in self._boxes if one not in here)]
+        sought = naming.unique(leaf), self._inode(name)
         with self._root() as root:
-            if (descriptor := self._moved(root, everywhere, leaf)) >= 0:
+            if (descriptor := self._moved(root, everywhere, sought)) >= 0:
                 return descriptor
             if (descriptor := _likely(root, mailbox, folder, leaf)) >= 0:
                 return descriptor
@@ -129,12 +139,18 @@ class Cut:
                     self._doubtful.append(name)
                     return -1
                 self._look(root, boxes)
-                if (descriptor := self._moved(root, boxes, leaf)) >= 0:
+                if (descriptor := self._moved(root, boxes, sought)) >= 0:
                     return descriptor
-                if boxes is everywhere and not any(naming.unique(leaf) in since for since in self._since.values()):
+                if boxes is everywhere and not any(one in since for since in self._since.values() for one in sought):
                     break
         self.gone.append(name)
         return -1
+
+    @property
+    def perhaps_moved(self) -> list[str]:
+        """Messages that were deleted before they were read, where others came: a server that moves a message by a copy
+        of its content, under a name of its own, leaves nothing to know it by."""
+        return self.gone if any(self._since.values()) else []
 
     def missed(self) -> list[str]:
         """Messages that were not found when they were to be read, and that are there all the same."""
@@ -142,8 +158,12 @@ class Cut:
             return []
         with self._root() as root:
             self._look(root, self._boxes)
-        bases = {base for since in self._since.values() for base in since}
-        return [name for name in self._doubtful if naming.unique(name.rpartition("/")[2]) in bases]
+        came = {one for since in self._since.values() for one in since}
+        return [
+            name
+            for name in self._doubtful
+            if naming.unique(name.rpartition("/")[2]) in came or self._inode(name) in came
+        ]
 
     # How.
 
@@ -221,18 +241,20 @@ class Cut:
         """The tree never stands still: each message of a mailbox once, under any of the names it was seen by."""
         self.steady = False
         for mailbox in list(self.mailboxes()):
-            once: dict[str, str] = {}
+            once: dict[str, tuple[str, str, int]] = {}
             for _ in range(2):
                 for folder in (naming.NEW, naming.CUR):
-                    at = naming.below(mailbox, folder)
-                    if at in self.folders:
-                        once |= {naming.unique(name): f"{folder}/{name}" for name in self.folders[at].names()}
-                        self._list_again(root, at, self.folders[at])
+                    listed = self.folders.get(at := naming.below(mailbox, folder))
+                    if listed is not None:
+                        pairs = zip(listed.names(), listed.inodes, strict=True)
+                        once |= {naming.unique(name): (folder, name, inode) for name, inode in pairs}
+                        self._list_again(root, at, listed)
             for folder in (naming.NEW, naming.CUR):
-                kept = sorted(os.fsencode(name[4:]) for name in once.values() if name.startswith(f"{folder}/"))
                 listed = self.folders.get(naming.below(mailbox, folder))
                 if listed is not None:
-                    listed.files = b"/".join(kept)
+                    kept = sorted((os.fsencode(name), inode) for at, name, inode in once.values() if at == folder)
+                    listed.files = b"/".join(name for name, _ in kept)
+                    listed.inodes = array("Q", (inode for _, inode in kept))
 
     @cached_property
     def _boxes(self) -> list[str]:
@@ -243,14 +265,21 @@ class Cut:
         """Looking for what was renamed takes no longer than reading, and a little."""
         return self._spent < _ALLOWED + (time.monotonic() - self._taken) / 2
 
-    def _moved(self, root: int, boxes: Sequence[str], leaf: str) -> int:
-        """A message under a name that came since."""
-        base = naming.unique(leaf)
-        for folder in boxes:
-            name = self._since.get(folder, {}).get(base)
-            if name is not None and (descriptor := _opened(root, f"{folder}/{name}")) >= 0:
-                return descriptor
+    def _moved(self, root: int, boxes: Sequence[str], what: Sequence[str | int]) -> int:
+        """A message under a name that came since, by its unique name or inode."""
+        for one in what:
+            for folder in boxes:
+                name = self._since.get(folder, {}).get(one)
+                if name is None or (descriptor := _opened(root, f"{folder}/{name}")) < 0:
+                    continue
+                if one == what[0] or self._is_older(os.fstat(descriptor), int(one)):
+                    return descriptor
+                os.close(descriptor)
         return -1
+
+    def _is_older(self, seen: os.stat_result, inode: int) -> bool:
+        """Whether it is that file, and not a later one that got the inode of one that was deleted."""
+        return seen.st_ino == inode and seen.st_mtime_ns < self._as_of
 
     def _look(self, root: int, boxes: Sequence[str]) -> None:
         """Which names came since."""
@@ -272,15 +301,28 @@ class Cut:
         self._looked[folder] = now.changed if now.settled else -1
         if self._known[0] != folder:
             self._known = folder, frozenset(self.folders[folder].files.split(b"/"))
-        came = [os.fsdecode(name) for name in now.files.split(b"/") if name not in self._known[1]]
-        self._since[folder] = {naming.unique(name): name for name in came}
+        since: dict[str | int, str] = {}
+        for raw, inode in zip(now.files.split(b"/"), now.inodes, strict=False):
+            if raw not in self._known[1]:
+                name = os.fsdecode(raw)
+                since[naming.unique(name)] = since[inode] = name
+        self._since[folder] = since
+
+    def _inode(self, name: str) -> int:
+        """Of a file as it was; 0 where it is not known."""
+        folder, _, leaf = name.rpartition("/")
+        listed = self.folders[folder]
+        if self._sorted[0] != folder:
+            self._sorted = folder, listed.files.split(b"/")
+        at = bisect_left(self._sorted[1], os.fsencode(leaf))
+        return listed.inodes[at] if at < len(listed.inodes) else 0
 
 
 def _list(descriptor: int, folder: str) -> Listed:
     """The names in an open folder that are state."""
     began, changed = time.time_ns(), os.fstat(descriptor).st_mtime_ns
     messages, top = naming.holds_messages(folder), folder == "."
-    files: list[bytes] = []
+    files: list[tuple[bytes, int]] = []
     others: list[str] = []
     with os.scandir(descriptor) as scanned:
         for entry in scanned:
@@ -290,11 +332,12 @@ def _list(descriptor: int, folder: str) -> Listed:
             if top and own_name(entry.name):
                 continue
             if kind is Kind.FILE:
-                files.append(os.fsencode(entry.name))
+                files.append((os.fsencode(entry.name), entry.inode()))
             else:
                 others.append(entry.name)
     files.sort()
-    return Listed(b"/".join(files), tuple(sorted(others)), changed, settled=not 0 <= began - changed < TICK)
+    joined, inodes = b"/".join(name for name, _ in files), array("Q", (inode for _, inode in files))
+    return Listed(joined, tuple(sorted(others)), changed, not 0 <= began - changed < TICK, inodes)
 
 
 def _kind(entry: os.DirEntry[str]) -> Kind | None:

@@ -143,6 +143,12 @@ def _in_words(cut: Cut, torn: Sequence[str]) -> Iterator[str]:
             "mail came and went all the time: each message of a folder is in the snapshot once, but one that was moved "
             "to another folder meanwhile may be in both, or in none"
         )
+    gone = cut.perhaps_moved
+    if gone:
+        yield (
+            f"{len(gone):,} messages were deleted, or moved as copies under other names, before they could be read, "
+            f"and are not in the snapshot ({gone[0]})"
+        )
     missed = cut.missed()
     if missed:
         yield (
