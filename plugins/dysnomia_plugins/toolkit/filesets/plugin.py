@@ -47,6 +47,7 @@ from dysnomia_store.names import validate_name
 from dysnomia_store.sink import ContentSink
 
 if TYPE_CHECKING:
+    from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
     from dysnomia_plugins.toolkit.trees.exchange import RootSwap
     from dysnomia_plugins.toolkit.trees.extract import Trust
 
@@ -243,16 +244,22 @@ class FilesetState(StatePlugin):
     put_back_word: ClassVar[str] = "file"
     put_back_in_transaction: ClassVar[bool] = False
 
+    def live_tree(self, layout: Layout) -> LiveTree:
+        """What is live, to be looked at by name."""
+        from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
+
+        return LiveTree(layout)
+
     def whole_sections(self, ctx: Context, stored: Stored, asked: Sequence[WholeAsked]) -> Sequence[PutRow]:
-        from dysnomia_plugins.toolkit.filesets.putting import choice, live
+        from dysnomia_plugins.toolkit.filesets.putting import choice
 
         layout = self.layout_of(ctx.component)
-        return choice.chosen(live.LiveTree(layout), stored, self._trust(ctx, layout), asked)
+        return choice.chosen(self.live_tree(layout), stored, self._trust(ctx, layout), asked)
 
     def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
-        from dysnomia_plugins.toolkit.filesets.putting import live, look
+        from dysnomia_plugins.toolkit.filesets.putting import look
 
-        return look.Look(live.LiveTree(self.layout_of(ctx.component)), rows).answer()
+        return look.Look(self.live_tree(self.layout_of(ctx.component)), rows).answer()
 
     def put_sections_back(
         self, ctx: Context, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]
@@ -260,7 +267,7 @@ class FilesetState(StatePlugin):
         from dysnomia_plugins.toolkit.filesets.putting import put
 
         layout = self.layout_of(ctx.component)
-        return put.put_back(ctx, layout, stored, self._trust(ctx, layout), rows, seen)
+        return put.put_back(ctx, self.live_tree(layout), stored, self._trust(ctx, layout), rows, seen)
 
     def parse_whole(self, raw: bytes) -> Mapping[str, str]:
         from dysnomia_plugins.toolkit.filesets.putting import item

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.toolkit.filesets.places import MOUNT_POINTS, ONE_STEP, Layout
@@ -19,8 +19,15 @@ _BUDGET = 0.4
 """Seconds to count what is live."""
 
 
-def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: bool) -> Preflight:
-    """Findings, space, and how the swap would be made."""
+def restore_preflight(
+    ctx: Context,
+    layout: Layout,
+    stored: Stored,
+    *,
+    replace: bool,
+    besides: Callable[[str], bool] = lambda path: False,
+) -> Preflight:
+    """Findings, space, and how the swap would be made. ``besides``: which files do not count as written."""
     metadata = stored.metadata
     paths = [root.path for root in layout.roots_at(layout.live)]
     live, whole = measure(paths, deadline=time.monotonic() + _BUDGET)
@@ -37,7 +44,7 @@ def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: 
         needs.append((FOR_THE_GUARD, live, free_bytes(existing(str(ctx.staging)))))
     if replace:
         findings += _not_mounted(ctx, layout, stored)
-        findings += _in_the_way(layout, stored, paths)
+        findings += _in_the_way(layout, stored, paths, besides)
         findings += _left_without(layout, stored, paths)
     return Preflight(
         findings=tuple(findings),
@@ -69,7 +76,9 @@ def _not_mounted(ctx: Context, layout: Layout, stored: Stored) -> Iterator[Findi
             yield Finding(Severity.WARNING, f"{text}, or the restore would write to the one on {below}")
 
 
-def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterator[Finding]:
+def _in_the_way(
+    layout: Layout, stored: Stored, paths: Sequence[str], besides: Callable[[str], bool]
+) -> Iterator[Finding]:
     for root, path in zip(layout.roots, paths, strict=True):
         if os.path.islink(path):
             yield Finding(Severity.BLOCKER, f"{path} is a link: name the real folder in .dysnomia-fileset")
@@ -84,7 +93,7 @@ def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterato
         if root_of(root, ours) is None:
             text = f"the snapshot holds {root}, which .dysnomia-fileset does not name any more: restore it as a copy"
             yield Finding(Severity.BLOCKER, text, of_snapshot=True)
-    for user in users_of(paths)[:10]:
+    for user in users_of(paths, besides=besides)[:10]:
         if user.writes:
             text = f"{user}: it goes on writing to the old files until it is restarted; they are kept until then"
             yield Finding(Severity.WARNING, text)

@@ -32,7 +32,7 @@ from dysnomia_plugins.toolkit.trees.names import RootAt
 from dysnomia_plugins.toolkit.trees.plain import PlainFiles
 from dysnomia_plugins.toolkit.trees.tarread import CHUNK, MAX_EXTENTS
 from dysnomia_plugins.toolkit.trees.tarwrite import END, header, padding
-from dysnomia_plugins.toolkit.trees.walk import Seen, Walk
+from dysnomia_plugins.toolkit.trees.walk import Names, Seen, Walk
 from dysnomia_store.model import Form
 from dysnomia_store.sink import ContentSink
 
@@ -72,6 +72,8 @@ class TreeDump:
     """What was read before and need not be read again."""
     noting: Noting | None = None
     """What is told of each member, for the next dump."""
+    names: Names | None = None
+    """Which names there are, where files are renamed all the time (``Walk.names``)."""
     members: int = 0
     _sink: ContentSink | None = None
     _done: int = 0
@@ -87,7 +89,7 @@ class TreeDump:
         if self.known is None:
             self._plain = PlainFiles(self._batch, self._flush, self.noting)
         known = None if self.known is None else self.known.same
-        walk = Walk(self.roots, skip=self.skip, known=known, taker=self._plain)
+        walk = Walk(self.roots, skip=self.skip, known=known, taker=self._plain, names=self.names)
         for seen in walk:
             self._member(seen)
             self.members += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dysnomia_base.records import dataclass
@@ -30,8 +30,15 @@ class User:
         return f"{self.program} (pid {self.pid}, {self.who}) {how} {self.path}"
 
 
-def users_of(folders: Sequence[str], *, writers_only: bool = False, most: int = 50) -> tuple[User, ...]:
-    """Processes with something open below any of the folders, one line a process (its first writing one).
+def users_of(
+    folders: Sequence[str],
+    *,
+    writers_only: bool = False,
+    most: int = 50,
+    besides: Callable[[str], bool] = lambda path: False,
+) -> tuple[User, ...]:
+    """Processes with something open below any of the folders, one line a process (its first writing one). Files of
+    which ``besides`` says so do not count as written.
 
     Without root only the caller's own processes can be seen. This process and its parents are left out."""
     import psutil  # late: what looks at a set of files needs none of it
@@ -43,19 +50,23 @@ def users_of(folders: Sequence[str], *, writers_only: bool = False, most: int = 
     for process in psutil.process_iter():
         if process.pid in own or len(users) >= most:
             continue
-        user = _first(process, prefixes, exact, writers_only)
+        user = _first(process, prefixes, exact, writers_only, besides)
         if user is not None:
             users.append(user)
     return tuple(users)
 
 
 def _first(
-    process: psutil.Process, prefixes: tuple[str, ...], exact: tuple[str, ...], writers_only: bool
+    process: psutil.Process,
+    prefixes: tuple[str, ...],
+    exact: tuple[str, ...],
+    writers_only: bool,
+    besides: Callable[[str], bool],
 ) -> User | None:
     reading: tuple[str, bool] | None = None
     for path, writes in (*_open_files(process.pid), *_mapped(process.pid)):
         if path.startswith(prefixes) or (writes and path in exact):
-            if writes:
+            if writes and not besides(path):
                 return _user(process, path, writes=True)
             reading = reading or (path, False)
     if writers_only:

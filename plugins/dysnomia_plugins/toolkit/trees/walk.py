@@ -128,6 +128,16 @@ class Taker(Protocol):
         """
 
 
+class Names(Protocol):
+    """The names of a tree in which other programs rename files all the time, as they were at one moment."""
+
+    def entries(self, folder: str) -> Sequence[tuple[str, bool]]:
+        """The names in a folder that are state, in order, and whether each was a regular file."""
+
+    def renamed(self, name: str) -> int:
+        """A descriptor, open for reading, of the file that had this name; -1 where it is gone. Raises OSError."""
+
+
 @dataclass(slots=True)
 class _Frame:
     """A folder that is being gone through."""
@@ -151,7 +161,8 @@ class Walk:
     ``open_files``: whether files are opened (a snapshot) or only looked at (a check). ``attributes``: whether
     extended attributes are read. ``skip``: names right in a root that are no part of it. ``known``: gives the key of a
     member that is as it was (name, kind, link, status), else None; such a file is not opened. ``taker``: is asked
-    first, and what it takes does not come out here.
+    first, and what it takes does not come out here. ``names``: which names there are; then each of several names of one
+    file is a file of its own, and what else comes or goes meanwhile is no part of it.
     """
 
     roots: Sequence[RootAt]
@@ -160,6 +171,7 @@ class Walk:
     skip: Collection[str] = ()
     known: Callable[[str, Kind, str, os.stat_result], bytes | None] | None = None
     taker: Taker | None = None
+    names: Names | None = None
     changed: list[str] = field(default_factory=list)
     """What vanished or changed while it was looked at, in words."""
     left_out: list[str] = field(default_factory=list)
@@ -212,7 +224,7 @@ class Walk:
                 try:
                     deeper = yield from self._entry(name, entry, frame)
                 except FileNotFoundError:
-                    self.changed.append(f"{name} vanished")
+                    yield from self._renamed(name, frame)
                     continue
                 if deeper is not None:
                     frames.append(self._frame(name, deeper, posixpath.join(frame.path, entry)))
@@ -220,6 +232,21 @@ class Walk:
         finally:
             for frame in frames:
                 os.close(frame.descriptor)
+
+    def _renamed(self, name: str, frame: _Frame) -> Iterator[Seen]:
+        """A file that has another name by now, as the one that it had."""
+        if self.names is None:
+            self.changed.append(f"{name} vanished")
+            return
+        descriptor = self.names.renamed(name)
+        if descriptor < 0:
+            return
+        try:
+            seen = self._file(name, descriptor, frame, first=True)
+            if seen is not None:
+                yield seen
+        finally:
+            os.close(descriptor)
 
     def _taken(self, taker: Taker, frame: _Frame) -> int:
         try:
@@ -258,6 +285,9 @@ class Walk:
         self, name: str, descriptor: int, path: str, left_out: Callable[[str], bool] = lambda _: False
     ) -> _Frame:
         """A folder to go through, without names that are ``left_out``. It is read again where it changed meanwhile."""
+        if self.names is not None:
+            entries = list(self.names.entries(name))
+            return _Frame(name, "" if name == "." else f"{name}/", descriptor, path, entries, os.fstat(descriptor))
         for _ in range(_TRIES):
             before = os.fstat(descriptor)
             with os.scandir(descriptor) as scanned:
@@ -278,7 +308,7 @@ class Walk:
 
     def _leave(self, frame: _Frame) -> None:
         try:
-            if os.fstat(frame.descriptor).st_mtime_ns != frame.seen.st_mtime_ns:
+            if self.names is None and os.fstat(frame.descriptor).st_mtime_ns != frame.seen.st_mtime_ns:
                 self.changed.append(f"{frame.name} got or lost files")
         finally:
             os.close(frame.descriptor)
@@ -338,7 +368,7 @@ class Walk:
         return Seen(name, Kind.FILE, descriptor, seen, frame.path, self._owners, xattrs)
 
     def _remember(self, name: str, seen: os.stat_result) -> None:
-        if seen.st_nlink > 1:
+        if seen.st_nlink > 1 and self.names is None:
             self._first[seen.st_dev, seen.st_ino] = name
 
     def _unreadable(self, path: str, error: OSError) -> PluginError:

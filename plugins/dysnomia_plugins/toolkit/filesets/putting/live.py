@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -93,8 +93,18 @@ class LiveTree:
             at = waiting.pop()
             for leaf in self.entries(at) or ():
                 inner = leaf if at == "." else f"{at}/{leaf}"
+                if not self.counts(inner):
+                    continue
                 yield inner
                 waiting.append(inner)
+
+    def counts(self, name: str) -> bool:
+        """Whether what has that name is state; what is not goes with its folder, and stands against nothing."""
+        return True
+
+    def taken(self, name: str, leaving: Collection[str]) -> str:
+        """Why nothing may get a name that nothing has, once the others are gone; ``""`` where it may."""
+        return ""
 
     def entries(self, name: str) -> list[str] | None:
         """Names right in a folder that are state; None for what is no folder."""

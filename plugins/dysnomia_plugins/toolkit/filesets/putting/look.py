@@ -35,6 +35,7 @@ class Look:
             self.now.append(self._seen(at, row.section.name))
         self._wanted = [None if row.wanted is None else read_raw(row.wanted) for row in self.rows]
         self._at = {row.section.name: at for at, row in enumerate(self.rows)}
+        self._leaving = frozenset(row.section.name for row in self.rows if row.wanted is None)
 
     def _seen(self, at: int, name: str) -> Item | None:
         try:
@@ -94,6 +95,8 @@ class Look:
             return str(wanted["problem"])
         if self.live.root_of(name) is None:
             return f"{name} is in no folder that .dysnomia-fileset names"
+        if wanted is not None and self.now[at] is None and (why := self.live.taken(name, self._leaving)):
+            return why
         path = self.live.path(name)
         for point in (path, *self.live.layout.mounts_below(path)):
             if self.live.layout.is_mount(point) and not self._stays(at):

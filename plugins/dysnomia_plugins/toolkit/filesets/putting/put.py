@@ -37,12 +37,12 @@ BEGUN, ENDED, REVERTED = "fileset-put", "fileset-put-ended", "fileset-put-revert
 
 
 def put_back(
-    ctx: Context, layout: Layout, stored: Stored, trust: Trust, rows: Sequence[PutRow], seen: Sequence[str]
+    ctx: Context, live: LiveTree, stored: Stored, trust: Trust, rows: Sequence[PutRow], seen: Sequence[str]
 ) -> list[int]:
     """See ``StatePlugin.put_sections_back``.
 
     Raises NotSafe where live takes one of them not: nothing was changed then."""
-    live = LiveTree(layout)
+    layout = live.layout
     look = Look(live, rows)
     places = _as_seen(look, seen)
     refused = look.answer().refusals
@@ -173,7 +173,7 @@ class _Exchange:
                     return False
                 if was.member.kind is not Kind.HARDLINK and item.digest != was.digest:
                     return False
-            return set(_all_in(base, place, unit.name)) <= set(expected)
+            return set(filter(self.live.counts, _all_in(base, place, unit.name))) <= set(expected)
         except (OSError, NotSafe, LinkInTheWay):
             return False
 
