@@ -66,7 +66,17 @@ class AppState:
         broken = [key for key, probe in self.own.items() if probe.broken]
         views = [view for key in broken if (view := self.component(key)) is not None and view.active]
         own = (Alarm(f"{v.key.component} {self.own[v.key].word}", v.key) for v in views)
-        return (*self.overview.alarms, *self._servers_down(frozenset(broken)), *own)
+        return (*self.overview.alarms, *self._store_lost(), *self._servers_down(frozenset(broken)), *own)
+
+    def _store_lost(self) -> Iterator[Alarm]:
+        """As ``status`` has it. Where the disk of the store is not mounted each component looks inactive, and nothing
+        would need anybody; what is snapshotted then goes into a new store below it."""
+        views = tuple(self.components())
+        if self.overview is None or self.jobs or not views:
+            return
+        if not any(view.active or view.garbage or view.generations for view in views):
+            text = "the store is empty: if something was ever activated or snapshotted with it, its disk is not mounted"
+            yield Alarm(f"{text}, or {self.overview.store} is not its folder", topic="the store is empty")
 
     def _servers_down(self, have_alarms: Collection[ComponentKey]) -> Iterator[Alarm]:
         """Containers with something in service whose server does not answer; not where a component says why."""

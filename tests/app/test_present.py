@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -175,6 +176,22 @@ def test_alarms_are_counted_and_calm_is_said() -> None:
     calm = replace(found, overview=replace(found.overview, alarms=()))
     assert "nothing needs you" in header.alarms(calm, "a", 80).plain
     assert "cannot be read" in header.alarms(replace(found, problem="no permission"), "a", 80).plain
+
+
+def test_a_store_that_is_not_there_is_an_alarm() -> None:
+    """As where its disk is not mounted: each component looks inactive, and nothing needed anybody."""
+    state = AppState(FakeEngine(world()).overview())
+    assert state.overview is not None
+    assert not [alarm for alarm in state.alarms() if "store is empty" in alarm.text]
+    gone: dict[str, Any] = {"active": False, "garbage": False, "generations": 0, "newest": None, "newest_good": None}
+    containers = tuple(
+        replace(one, components=tuple(replace(view, **gone) for view in one.components))
+        for one in state.overview.containers
+    )
+    lost = AppState(replace(state.overview, containers=containers, alarms=()))
+    (alarm,) = lost.alarms()
+    assert alarm.text.startswith("the store is empty: if something was ever activated or snapshotted with it")
+    assert not AppState(replace(state.overview, containers=(), alarms=())).alarms()
 
 
 def test_the_job_strip() -> None:

@@ -128,10 +128,10 @@ class Terminal:
 def _alive(pid: int) -> bool:
     """Whether a process is there and is no zombie."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0]
+        line = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"
+    return bool(line) and line.rpartition(")")[2].split()[0] != "Z"  # nothing: it ended while it was read
 
 
 alive = _alive

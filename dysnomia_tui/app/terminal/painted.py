@@ -7,6 +7,7 @@ seconds. Here the same updates are compared, cell by cell, with what was written
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -16,6 +17,7 @@ from rich.style import Style
 from textual import events
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -132,6 +134,7 @@ class PaintsChanges(App[str]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Resize):
             self._painted.forget()  # the terminal has moved its lines, whatever size it has in the end
+            event = event if self.is_headless else _as_it_is_now(event)
         await super().on_event(event)
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | CompositorUpdate | None) -> None:
@@ -142,6 +145,16 @@ class PaintsChanges(App[str]):
         """Write the whole screen, whatever is believed to stand there."""
         self._painted.forget()
         self.refresh(layout=True)
+
+
+def _as_it_is_now(event: events.Resize) -> events.Resize:
+    """The event with the size that the terminal has now.
+
+    Textual reads the size in its handler of SIGWINCH, which another such signal may interrupt: the event of the first
+    is then posted behind that of the second, and the size that the terminal had for a moment would be believed from
+    then on. Read here, behind both, it is the last; what comes later has a signal of its own."""
+    size = Size(*shutil.get_terminal_size(event.size))
+    return event if size == event.size else events.Resize(size, size)
 
 
 def _of_layout(update: LayoutUpdate) -> Iterator[_Piece]:

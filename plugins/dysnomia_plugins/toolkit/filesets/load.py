@@ -180,7 +180,7 @@ class Loader:
     def _say_what_was_left_out(self) -> None:
         for extractor in self._extractors.values():
             for text in extractor.left_out[:20]:
-                self.ctx.progress.log(f"left out, since the snapshot was not made here: {text}")
+                self.ctx.progress.log(f"left out, since {self.trust.why_not}: {text}")
             if extractor.left_out_count > 20:
                 self.ctx.progress.log(f"…and {extractor.left_out_count - 20:,} more")
 

@@ -12,6 +12,7 @@ from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.toolkit.filesets.places import MOUNT_POINTS, ONE_STEP, Layout
 from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot, on_fixed, on_read_only
 from dysnomia_plugins.toolkit.trees.names import root_of
+from dysnomia_plugins.toolkit.trees.not_root import not_root
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
 
@@ -33,7 +34,7 @@ def restore_preflight(
     live, whole = measure(paths, deadline=time.monotonic() + _BUDGET)
     needed = metadata.content_size if metadata is not None else None
     needs: list[tuple[str, int, int | None]] = []
-    findings = [*on_read_only(layout.target), *of_snapshot(_always(ctx, layout))]
+    findings = [*on_read_only(layout.target), *not_root(stored), *of_snapshot(_always(ctx, layout))]
     if needed is not None:
         free = free_bytes(existing(layout.target))
         needs.append((f"beside {layout.target}", needed, free))
@@ -56,8 +57,6 @@ def restore_preflight(
 
 
 def _always(ctx: Context, layout: Layout) -> Iterator[Finding]:
-    if os.geteuid() != 0:
-        yield Finding(Severity.WARNING, "not root: all files will belong to you, whoever owned them")
     if not ctx.made_here:
         text = "not made here: setuid bits, capabilities and devices in it are left out"
         if layout.spec.owner:

@@ -16,6 +16,7 @@ from types import TracebackType
 
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded import system
+from dysnomia_plugins.toolkit.guarded.groups import give
 from dysnomia_plugins.toolkit.guarded.removal import remove_tree
 from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import Identity
@@ -327,9 +328,8 @@ def current_umask() -> int:
 def hand_over(descriptor: int, uid: int, gid: int, mode: int) -> None:
     """Give an open file or folder of ours away: the last thing that is done to it. -1 leaves an owner.
 
-    Only root gives owners away; for anybody else only the mode is set. Raises OSError."""
-    if os.geteuid() == 0:
-        os.fchown(descriptor, uid, gid)
+    Only root gives owners away, and anybody else a group that they are in. Raises OSError."""
+    give(descriptor, uid, gid)
     os.fchmod(descriptor, mode)
 
 

@@ -101,7 +101,7 @@ class FilesLoader:
                 raise
             extractor.close(hand_over=False)
         for text in self._left_out[:20]:
-            self.ctx.progress.log(f"left out, since the snapshot was not made here: {text}")
+            self.ctx.progress.log(f"left out, since {self.trust.why_not}: {text}")
         self._extractor, self._whole = extractor, chosen is None
 
     def finish(self) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.guarded.groups import give_group, own_groups
 from dysnomia_plugins.toolkit.guarded.system import (
     LinkInTheWay,
     chmod_pinned,
@@ -46,7 +47,7 @@ class Trust:
     """How far an archive is trusted, and whose its files become."""
 
     made_here: bool
-    """Owners by number, setuid bits, capabilities, devices: as stored."""
+    """Owners by number, setuid bits, capabilities, devices: as stored, as far as we may set them."""
     owner: tuple[int, int] | None = None
     """For what was not made here: whose all files become (-1: as stored); None takes owners by name, where there
     are such here."""
@@ -54,6 +55,8 @@ class Trust:
     """Whether it is an error where something cannot be set here (a proof would call it damage)."""
     root: bool = field(default_factory=lambda: os.geteuid() == 0)
     """Whether owners can be set at all."""
+    groups: frozenset[int] = field(default_factory=own_groups)
+    """Which groups can be set where that is not so."""
 
     def apply(self, member: Member) -> Member | None:
         """The member as it may be extracted; None where it may not be.
@@ -64,10 +67,11 @@ class Trust:
             raise PluginError(
                 f"{member.name} belongs to {member.uid}:{member.gid}, which only root can set", "run it as root"
             )
+        stored = member
         if (uid, gid) != (member.uid, member.gid):
             member = replace(member, uid=uid, gid=gid)
         if self.made_here:
-            return member
+            return member if stored is member or member.kind is Kind.FOLDER else _without_rights(member, stored)
         if member.kind in (Kind.CHAR, Kind.DISK):
             return None
         mode = member.mode & 0o1777 if member.kind is not Kind.FOLDER else member.mode & ~stat.S_ISUID
@@ -82,14 +86,29 @@ class Trust:
         return made if made is not None and made.mode == member.mode and not member.xattrs else None
 
     def _owner(self, member: Member) -> tuple[int, int]:
-        if not self.root:
-            return os.geteuid(), os.getegid()
+        uid, gid = self._as_root(member)
+        if self.root:
+            return uid, gid
+        return os.geteuid(), gid if gid in self.groups else os.getegid()
+
+    def _as_root(self, member: Member) -> tuple[int, int]:
         if self.made_here:
             return member.uid, member.gid
         if self.owner is not None:
             uid, gid = self.owner
             return (member.uid if uid < 0 else uid, member.gid if gid < 0 else gid)
         return _by_name(member)
+
+    @property
+    def why_not(self) -> str:
+        """Why something is left out."""
+        return "you are not root" if self.made_here else "the snapshot was not made here"
+
+
+def _without_rights(member: Member, stored: Member) -> Member:
+    """A set-id bit gives the rights of whom the file belonged to, and of nobody else."""
+    lost = (stat.S_ISUID if member.uid != stored.uid else 0) | (stat.S_ISGID if member.gid != stored.gid else 0)
+    return replace(member, mode=member.mode & ~lost) if member.mode & lost else member
 
 
 def _by_name(member: Member) -> tuple[int, int]:
@@ -197,8 +216,8 @@ class Extractor:
             if like is not self._born_like:
                 self._born, self._born_like = _Born.of(descriptor), like
             born = self._born
-            if self.trust.root and (born.uid, born.gid) != (like.uid, like.gid):
-                os.fchown(descriptor, like.uid, like.gid)
+            if (born.uid, born.gid) != (like.uid, like.gid):
+                self._own(descriptor, like)
             if born.xattrs:
                 self._xattrs(descriptor, replace(like, name=posixpath.join(folder, name)))
             if born.xattrs or born.mode != like.mode:
@@ -305,6 +324,8 @@ class Extractor:
     def _own(self, target: int, member: Member) -> None:
         if self.trust.root:
             os.fchown(target, member.uid, member.gid)
+        else:
+            give_group(target, member.gid)
 
     def _xattrs(self, target: int | str, member: Member) -> None:
         try:
@@ -384,6 +405,8 @@ class Extractor:
         with pinned(name, parent) as made:
             if self.trust.root:
                 chown_pinned(made, member.uid, member.gid)
+            else:
+                give_group(pinned_path(made), member.gid)
             self._xattrs(proc_path(name, parent), member)  # a link's own
             if member.kind is not Kind.SYMLINK:
                 chmod_pinned(made, member.mode)

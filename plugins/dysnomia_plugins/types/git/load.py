@@ -14,6 +14,7 @@ from dysnomia_plugins.base import Context, Place, Stored, WarningLine
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.guarded.acting import acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, require_ours
+from dysnomia_plugins.toolkit.guarded.groups import give
 from dysnomia_plugins.toolkit.guarded.libc import sync_file_system
 from dysnomia_plugins.toolkit.guarded.system import folder_at, write_all
 from dysnomia_plugins.toolkit.guarded.walking import walk
@@ -268,7 +269,6 @@ def hand_over_own(path: str, access: Access) -> None:
     """Objects and references to the repository's owner, who may write them as before. Raises NotSafe, OSError.
 
     Only in a repository that nobody else can reach: there are no links in it and no other names of its files."""
-    root = os.geteuid() == 0
     for own in OWN:
         with folder_at(f"{path}/{own}") as top:
             for at, _, names, folder in walk(top, topdown=False):
@@ -283,8 +283,7 @@ def hand_over_own(path: str, access: Access) -> None:
                         hand_over(descriptor, access.uid, access.gid, access.file_mode & may)
                     finally:
                         os.close(descriptor)
-                if root:
-                    os.fchown(folder, access.uid, access.gid)
+                give(folder, access.uid, access.gid)
                 os.fchmod(folder, access.folder_mode & 0o3777)
     with Folder.at(path) as kept:
         require_ours(kept.descriptor, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.findings import of_snapshot, on_fixed, on_read_only
 from dysnomia_plugins.toolkit.repositories.places import mount_in_the_way
 from dysnomia_plugins.toolkit.repositories.space import needed_beside
+from dysnomia_plugins.toolkit.trees.not_root import not_root
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
 from dysnomia_plugins.types.git.places import Layout
@@ -51,8 +51,7 @@ def _of_snapshot(ctx: Context, stored: Stored) -> Iterator[Finding]:
     if isinstance(borrowed, str) and borrowed:
         text = f"it borrowed objects from {borrowed}; the restored one would have them itself"
         yield Finding(Severity.NOTE, text)
-    if os.geteuid() != 0:
-        yield Finding(Severity.WARNING, "not root: all files will belong to you, whoever owned them")
+    yield from not_root(stored)
 
 
 def _of_live(live: Repository) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 
@@ -12,6 +11,7 @@ from dysnomia_plugins.toolkit.findings import of_snapshot, on_fixed, on_read_onl
 from dysnomia_plugins.toolkit.repositories.files import FILES
 from dysnomia_plugins.toolkit.repositories.places import mount_in_the_way
 from dysnomia_plugins.toolkit.repositories.space import needed_beside
+from dysnomia_plugins.toolkit.trees.not_root import not_root
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
 from dysnomia_plugins.types.subversion.places import Layout
@@ -54,8 +54,7 @@ def _of_snapshot(ctx: Context, layout: Layout, stored: Stored) -> Iterator[Findi
             "its files will belong to the owner of what is live. Look at them, then chmod +x, or trust the snapshot"
         )
         yield Finding(Severity.NOTE, text)
-    if os.geteuid() != 0:
-        yield Finding(Severity.WARNING, "not root: all files will belong to you, whoever owned them")
+    yield from not_root(stored)
 
 
 def _of_live(live: Repository, stored: Stored) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from dysnomia_plugins.base import Place, Runner
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown
 from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, require_ours
+from dysnomia_plugins.toolkit.guarded.groups import give
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.guarded.walking import walk
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
@@ -56,7 +57,6 @@ class Access(access.Access):
 
         Whoever owns the repository could have put another name of somebody's file there: such a one is left alone.
         Raises NotSafe where a folder is another user's already, OSError."""
-        root = os.geteuid() == 0
         with folder_at(path) as top:
             for at, _, names, folder in walk(top, topdown=False):
                 require_ours(folder, f"{path}/{at}")
@@ -66,14 +66,12 @@ class Access(access.Access):
                         seen = os.fstat(descriptor)
                         if seen.st_nlink != 1 or not stat.S_ISREG(seen.st_mode):
                             continue
-                        if root:
-                            os.fchown(descriptor, self.uid, self.gid)
+                        give(descriptor, self.uid, self.gid)
                         may = 0o777 if seen.st_mode & stat.S_IWUSR else 0o444
                         os.fchmod(descriptor, self.file_mode & may)
                     finally:
                         os.close(descriptor)
-                if root:
-                    os.fchown(folder, self.uid, self.gid)
+                give(folder, self.uid, self.gid)
                 os.fchmod(folder, self.folder_mode & 0o3777)
 
 

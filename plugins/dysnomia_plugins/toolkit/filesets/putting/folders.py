@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dysnomia_plugins.toolkit.guarded.groups import give
 from dysnomia_plugins.toolkit.guarded.system import read_xattrs, write_xattrs
 from dysnomia_plugins.toolkit.trees.member import Member
 
@@ -49,19 +50,17 @@ class Before:
             other.inode, other.uid, other.gid, other.mode, other.xattrs,
         )  # fmt: skip
 
-    def set(self, descriptor: int, *, root: bool) -> None:
+    def set(self, descriptor: int) -> None:
         """Make the folder so again. Raises OSError."""
-        if root:
-            os.fchown(descriptor, self.uid, self.gid)
+        give(descriptor, self.uid, self.gid)
         write_xattrs(descriptor, [(key, b64decode(value)) for key, value in self.xattrs])
         os.fchmod(descriptor, self.mode)
         os.utime(descriptor, ns=self.times)
 
 
-def make_like(descriptor: int, member: Member, *, root: bool) -> None:
+def make_like(descriptor: int, member: Member) -> None:
     """Make an open folder what a member says. Raises OSError."""
-    if root:
-        os.fchown(descriptor, member.uid, member.gid)
+    give(descriptor, member.uid, member.gid)
     write_xattrs(descriptor, member.xattrs)
     os.fchmod(descriptor, member.mode)
     os.utime(descriptor, ns=(member.mtime, member.mtime))

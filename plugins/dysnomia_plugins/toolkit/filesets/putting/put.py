@@ -132,7 +132,7 @@ class _Exchange:
             if descriptor is None or now is None or inode(descriptor) != now.inode:
                 return False
             if Before.of(before.name, descriptor).same_as(before):
-                make_like(descriptor, self._staging.folders[at], root=os.geteuid() == 0)
+                make_like(descriptor, self._staging.folders[at])
                 return True
         return False
 
@@ -244,7 +244,7 @@ def recover_put(journal: Journal, layout: Layout) -> bool:
             before = Before.read(folder)
             with _folder(live, before.name) as descriptor:
                 if descriptor is not None and list(inode(descriptor)) == list(before.inode):
-                    before.set(descriptor, root=os.geteuid() == 0)
+                    before.set(descriptor)
         for unit in reversed(data["units"]):
             Unit.read(unit).take_back(live)
         journal.step(REVERTED)
