@@ -54,5 +54,5 @@ def test_a_plan_says_who_stands_in_the_folder(own_demo: Callable[[], World]) -> 
             stands.kill()
     (note,) = [line.removeprefix("  note: ") for line in lines.lines if line.startswith("  note: ")]
     assert f"{stands.pid}" in note
-    assert note.endswith(f"{folder}: it will stand in the old one")
+    assert note.endswith(f"{folder}: that will be the old folder")
     assert note in written.out

@@ -97,7 +97,7 @@ def _in_the_way(
             text = f"{user}: it goes on writing to the old files until it is restarted; they are kept until then"
             yield Finding(Severity.WARNING, text)
         elif user.stands:
-            yield Finding(Severity.NOTE, f"{user}: it will stand in the old one")
+            yield Finding(Severity.NOTE, f"{user}: that will be the old folder")
         else:
             yield Finding(Severity.NOTE, f"{user}: it will see the old files until it opens them again")
 
