@@ -61,6 +61,8 @@ ALLOWED = {
     ("types/docker/volumes.py", "Path.read_text"): PROC,
     ("toolkit/listeners.py", "Path.read_text"): PROC,
     ("types/etcd/plugin.py", "Path.open"): INITIAL,
+    ("types/rabbitmq/node.py", "Path.read_bytes"): BY_FOLDER,
+    ("types/rabbitmq/plugin.py", "Path.read_bytes"): INITIAL,
     ("types/managed/generated.py", "os.path.realpath"): COMPARED,
     ("types/systemd/manager.py", "os.path.realpath"): COMPARED,
     ("toolkit/links.py", "Path.chmod"): SYSTEM,
