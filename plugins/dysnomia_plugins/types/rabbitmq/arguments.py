@@ -55,7 +55,7 @@ def _table(table: Term) -> tuple[dict[str, Json], bool]:
     """Its JSON, and whether that says all."""
     fields: dict[str, Json] = {}
     plain = True
-    for key, kind, value in table:
+    for key, kind, value in sorted(table, key=lambda row: (row[0], repr(row[2]))):  # of a name that is there twice
         name, is_text = _text(key)
         inner, is_plain = _value(str(kind), value)
         plain = plain and is_text and is_plain and name not in fields

@@ -13,7 +13,7 @@ from itertools import islice
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.types.rabbitmq.changes import Change, Targets, to_make
-from dysnomia_plugins.types.rabbitmq.definitions import USERS, VHOST, Document, in_words
+from dysnomia_plugins.types.rabbitmq.definitions import PARAMETERS, USERS, VHOST, Document, in_words
 from dysnomia_plugins.types.rabbitmq.live import Live
 from dysnomia_plugins.types.rabbitmq.live import of_answer as live_of
 from dysnomia_plugins.types.rabbitmq.node import DISCARD, Server
@@ -37,6 +37,7 @@ class Holds(NotSafe):
         super().__init__(f"the queue {name} holds {count}, and would be deleted", EMPTY_IT)
 
 
+LOG = "see its log (rabbitmqctl log_tail)"
 EMPTY_IT = f"empty it, or set {DISCARD}=true in the container: its messages are lost then"
 
 
@@ -52,10 +53,18 @@ class Exchange:
 
     def make(self, wanted: Document, live: Live | None, targets: Targets | None = None) -> None:
         """Raises Holds, PluginError: then some is changed, and some is not."""
+        before: list[Change] = []
+        changed: list[Change] = []
         for _ in range(_ROUNDS):
             changes = to_make(wanted, live, discard=self.server.discard, targets=targets)
             if all(one.kind is USERS for one in changes):  # who has no permissions is not seen
                 return
+            if changes == before and not changed:
+                which = ", ".join(f"{one.kind.title}: {in_words(one.kind, one.one)}" for one in changes[:3])
+                raise PluginError(
+                    f"the server keeps some definitions in another way than they are wanted: {which}", LOG
+                )
+            before = changes
             changed, live = self._made(changes)
             if changed and live is not None:
                 self._note(changed, live)
@@ -91,9 +100,10 @@ class Exchange:
         if isinstance(answer, tuple) and answer[0] == "left":
             return Holds(name, answer[1:])
         reason = reason_in_words(answer[1]) if isinstance(answer, tuple) and len(answer) == 2 else "it gave no reason"
+        if change.kind in (PARAMETERS, USERS):
+            reason = "its value is not valid there"  # the server's words repeat parts of it, and it may be a password
         return PluginError(
-            f"the node {self.server} did not {change.what} {name!r} of the {change.kind.title}: {reason}",
-            "see its log (rabbitmqctl log_tail)",
+            f"the node {self.server} did not {change.what} {name!r} of the {change.kind.title}: {reason}", LOG
         )
 
     def _note(self, changed: Sequence[Change], live: Live) -> None:
