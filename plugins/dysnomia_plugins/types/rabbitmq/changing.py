@@ -29,7 +29,7 @@ DeleteQueue = fun(V, N, Discard) ->
                         Other -> {failed, Why(Other)}
                     end
             end;
-        _ -> done
+        _ -> case IsDown(rabbit_misc:r(V, queue, N)) of {true, _} -> {left, unknown}; false -> done end
     end
 end,
 DeclareQueue = fun(V, N, Arguments) ->

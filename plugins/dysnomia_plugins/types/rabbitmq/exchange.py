@@ -33,7 +33,8 @@ class Holds(NotSafe):
         if len(left) == 2:
             count = f"{int(left[0]) + int(left[1]):,} messages ({left[0]:,} ready, {left[1]:,} unacknowledged)"
         else:
-            count = "nobody knows how many messages: it does not answer"
+            super().__init__(f"the queue {name} does not answer, and would be deleted", "start the node that it is on")
+            return
         super().__init__(f"the queue {name} holds {count}, and would be deleted", EMPTY_IT)
 
 

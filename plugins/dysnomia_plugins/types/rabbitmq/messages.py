@@ -64,12 +64,20 @@ def lost(
         if change.kind is QUEUES and change.what in ("delete", "remake"):
             going.add(change.key[0])
             depth = held.get(change.key[0], Depth())
-            if depth.holds:
+            if depth.known and depth.holds:
                 how = "deleted" if change.what == "delete" else "deleted and declared again, since it is another"
                 yield f"the queue {_shown(change.key[0])} holds {depth} and would be {how}"
     staying = {name: depth for name, depth in held.items() if depth.holds and name not in going}
     if staying and any(change.kind in (POLICIES, OPERATOR_POLICIES) for change in changes):
         yield from _shortened(server, runner, before, after, staying)
+
+
+def unreachable(changes: Sequence[Change], held: Depths) -> Iterator[str]:
+    """Queues that would go and do not answer, a sentence each: nobody can delete these, or knows what they hold."""
+    for change in changes:
+        going = change.kind is QUEUES and change.what in ("delete", "remake")
+        if going and not held.get(change.key[0], Depth()).known:
+            yield f"the queue {_shown(change.key[0])} does not answer, and would be deleted: start the node that it is on"
 
 
 def _shown(name: bytes) -> str:

@@ -80,6 +80,9 @@ def _of_replacing(ctx: Context, server: Server, wanted: Document, live: Live | N
     if live is None:
         return
     changes = to_make(wanted, live, discard=server.discard)
+    down = list(messages.unreachable(changes, held))
+    if down:
+        yield Finding(Severity.BLOCKER, messages.in_parts(down))
     lost = list(messages.lost(server, ctx.runner, changes, live.document, wanted, held))
     if lost and server.discard:
         text = f"messages would be lost, and no undo brings them back: {messages.in_parts(lost)}"

@@ -52,9 +52,17 @@ VHostFacts = fun(V) ->
     Metadata = case Own of undefined -> #{}; _ -> Own end,
     {maps:filter(fun(_, Value) -> Value =/= undefined end, Metadata), rabbit_vhost_limit:list(V)}
 end,
+% A durable queue of a node that is down is not found by its name, and cannot be deleted, but is still defined.
+IsDown = fun({resource, V, queue, _} = R) ->
+    case [Q || Q <- rabbit_amqqueue:list_down(V), amqqueue:get_name(Q) =:= R] of [Q | _] -> {true, Q}; [] -> false end
+end,
 Look = fun
     (V, queue, {N}) ->
-        case rabbit_amqqueue:lookup(rabbit_misc:r(V, queue, N)) of {ok, Q} -> QueueFacts(Q); _ -> absent end;
+        R = rabbit_misc:r(V, queue, N),
+        case rabbit_amqqueue:lookup(R) of
+            {ok, Q} -> QueueFacts(Q);
+            _ -> case IsDown(R) of {true, Q} -> QueueFacts(Q); false -> absent end
+        end;
     (V, exchange, {N}) ->
         case rabbit_exchange:lookup(rabbit_misc:r(V, exchange, N)) of {ok, X} -> ExchangeFacts(X); _ -> absent end;
     (V, policy, {N}) -> case rabbit_policy:lookup(V, N) of not_found -> absent; P -> PolicyFacts(P) end;
@@ -143,8 +151,11 @@ Depths = fun(V) ->
     case rabbit_vhost:exists(V) of
         false -> [];
         true ->
-            [{element(4, amqqueue:get_name(Q)), amqqueue:get_type(Q), Depth(Q)}
-                || Q <- rabbit_amqqueue:list(V)]
+            Up = rabbit_amqqueue:list(V),
+            Names = maps:from_list([{amqqueue:get_name(Q), 1} || Q <- Up]),
+            [{element(4, amqqueue:get_name(Q)), amqqueue:get_type(Q), Depth(Q)} || Q <- Up] ++
+                [{element(4, amqqueue:get_name(Q)), amqqueue:get_type(Q), unknown}
+                    || Q <- rabbit_amqqueue:list_down(V), not maps:is_key(amqqueue:get_name(Q), Names)]
     end
 end,
 % Patterns are tried by the server, as it does itself.

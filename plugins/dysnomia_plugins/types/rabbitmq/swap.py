@@ -41,9 +41,14 @@ def swap(ctx: Context, server: Server, vhost: bytes, beside: Place, aside: Place
 
 def refuse_losses(ctx: Context, server: Server, wanted: Document, live: Live | None, held: Depths) -> None:
     """Raises NotSafe where messages would be lost, and nobody has allowed it."""
-    if live is None or server.discard:
+    if live is None:
         return
     changes = to_make(wanted, live, discard=False)
+    down = list(messages.unreachable(changes, held))
+    if down:
+        raise NotSafe(f"nothing was changed: {messages.in_parts(down)}", "see rabbitmqctl cluster_status")
+    if server.discard:
+        return
     texts = list(messages.lost(server, ctx.runner, changes, live.document, wanted, held))
     if texts:
         raise NotSafe(f"nothing was changed: {messages.in_parts(texts)}", EMPTY_IT)
