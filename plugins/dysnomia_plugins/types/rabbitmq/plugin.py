@@ -5,7 +5,7 @@ snapshot is a file of definitions as RabbitMQ's own tools have them (``definitio
 of what differs (``swap.py``). A copy is another virtual host of the same server. The server is asked by a short-lived
 Erlang node (``node.py``, with the properties): no plugin need be enabled, and no secret is in any word of a command.
 
-The initial state is ``rabbitmq-definitions/*.json``: one file as a snapshot has it.
+The initial state is ``rabbitmq-definitions/*.json``: one file as a snapshot has it, or RabbitMQ's own export.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.types.rabbitmq import contents, discover, load, swap
 from dysnomia_plugins.types.rabbitmq import live as reading
-from dysnomia_plugins.types.rabbitmq.definitions import ARTEFACT, Document, parse, read
+from dysnomia_plugins.types.rabbitmq.definitions import ARTEFACT, Document, parse
 from dysnomia_plugins.types.rabbitmq.exchange import EMPTY_IT
+from dysnomia_plugins.types.rabbitmq.exported import of_file
 from dysnomia_plugins.types.rabbitmq.messages import Depth
 from dysnomia_plugins.types.rabbitmq.node import PROPERTIES, Server, State, in_words
 from dysnomia_plugins.types.rabbitmq.preflight import preflight
@@ -71,7 +72,7 @@ class RabbitmqDefinitions(StatePlugin):
         if host[0] == "true":
             return
         beside, aside = (self.place(ctx, purpose) for purpose in (Purpose.BESIDE, Purpose.ASIDE))
-        load.into_spool(ctx, server, _initial(ctx.component), Spool(beside.name))
+        load.into_spool(ctx, server, _initial(ctx.component, vhost), Spool(beside.name))
         swap.swap(ctx, server, vhost, beside, aside)
 
     def deactivate(self, ctx: Context) -> None:
@@ -248,11 +249,11 @@ def _of_place(place: Place) -> bytes:
     return place.name.encode("utf-8", "surrogateescape")
 
 
-def _initial(component: Component) -> Document:
+def _initial(component: Component, vhost: bytes) -> Document:
     """Raises PluginError, NotSafe."""
     files: list[Path] = component.initial_files(INITIAL, "*.json")
     if len(files) > 1:
         raise PluginError(f"{INITIAL} of the component has more than one file", "leave one")
     if not files:
-        return read(b'{"vhosts":[{"limits":{},"metadata":{}}]}')
-    return read(files[0].read_bytes())
+        return of_file(b"{}", shown(vhost))
+    return of_file(files[0].read_bytes(), shown(vhost))
