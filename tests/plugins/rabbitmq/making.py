@@ -224,7 +224,10 @@ def _queue_differs(made: Making, random: Random) -> str:
 
 
 def _exchange_differs(made: Making, random: Random) -> str:
-    kind = "fanout" if '"type": "topic"' in str(made.whole()) else "topic"
+    whole = made.whole()
+    assert whole is not None
+    mine = next(one for one in map(json.loads, whole["exchanges"]) if one["name"] == "shop")
+    kind = "fanout" if mine["type"] == "topic" else "topic"
     made.no_exchange("shop")
     made.exchange("shop", kind)
     return kind

@@ -21,7 +21,7 @@ from dysnomia_plugins.types.rabbitmq.node import in_words as reason_in_words
 from dysnomia_plugins.types.rabbitmq.spool import Spool
 from dysnomia_plugins.types.rabbitmq.terms import Atom, Term
 
-BATCH = 200
+BATCH = 1000
 """Changes that one short-lived node makes: a job that is killed makes no more than these."""
 _ROUNDS = 20
 
@@ -81,8 +81,11 @@ class Exchange:
         done = 0
         facts: Term = None
         for batch in _batches(changes):
-            question = (Atom("change"), self.vhost, [one.term for one in batch])
-            answers, facts = self.server.ask(self.ctx.runner, question, (Atom("read"), self.vhost))
+            questions: list[Term] = [(Atom("change"), self.vhost, [one.term for one in batch])]
+            if done + len(batch) == len(changes):
+                questions.append((Atom("read"), self.vhost))
+            answers, *rest = self.server.ask(self.ctx.runner, *questions)
+            facts = rest[0] if rest else None
             for one, answer in zip(batch, answers, strict=False):
                 if answer == "changed" and one.kind is VHOST:
                     raise NotSafe("another client has just made this virtual host", "look at it, then try again")

@@ -75,11 +75,10 @@ def lost(
 def unreachable(changes: Sequence[Change], held: Depths) -> Iterator[str]:
     """Queues that would go and do not answer, a sentence each: nobody can delete these, or knows what they hold."""
     for change in changes:
-        going = change.kind is QUEUES and change.what in ("delete", "remake")
-        depth = held.get(change.key[0], Depth())
-        if going and not depth.known:
-            name = _shown(change.key[0])
-            yield f"the queue {name} does not answer, and would be deleted: start the node that it is on"
+        if change.kind is QUEUES and change.what in ("delete", "remake"):
+            name = change.key[0]
+            if not held.get(name, Depth()).known:
+                yield f"the queue {_shown(name)} does not answer, and would be deleted: start the node that it is on"
 
 
 def _shown(name: bytes) -> str:
