@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
@@ -290,3 +291,12 @@ def test_terms_come_back() -> None:
     term: object = [(b"a", terms.Atom("b"), 5, -(1 << 40), 1.5, []), {b"k": [300, 1 << 62]}, [1, 2, 3]]
     assert terms.decode(terms.encode(term)) == term
     assert contents.THIS
+
+
+def test_where_none_runs_nothing_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also to whoever has no cookie: only of a node that is seen it is said that root could ask it."""
+    monkeypatch.setattr(psutil, "process_iter", list)
+    monkeypatch.setattr(discover, "usual_node", lambda: "nobody@localhost")
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setenv("HOME", "/nonexistent")
+    assert list(discover.discover(ProcessRunner())) == []

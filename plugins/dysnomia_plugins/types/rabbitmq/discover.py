@@ -72,19 +72,21 @@ def discover(runner: Runner) -> Iterator[Found]:
     """The virtual hosts of each node of this machine. Nothing where none runs."""
     if shutil.which("erl") is None:
         return
-    for number, properties in enumerate(nodes()):
+    for number, (properties, is_seen) in enumerate(nodes()):
         container = _NAME if not number else f"{_NAME}-{str(properties[NODE]).partition('@')[0]}"
-        yield from _of_node(container, properties, runner)
+        yield from _of_node(container, properties, runner, is_seen=is_seen)
 
 
-def _of_node(container: str, properties: Mapping[str, PropertyValue], runner: Runner) -> Iterator[Found]:
+def _of_node(
+    container: str, properties: Mapping[str, PropertyValue], runner: Runner, *, is_seen: bool
+) -> Iterator[Found]:
     try:
         server = Server.from_properties(properties)
         (answer,) = server.ask(runner, (Atom("list"),), timeout=PROBE_SECONDS)
     except (ServerDown, TimedOut):
         return
     except PluginError as error:
-        if os.geteuid() != 0 and shutil.which("rabbitmqctl", path="/usr/sbin:/usr/bin") is not None:
+        if os.geteuid() != 0 and is_seen:
             yield Found(TYPE, container, "definitions", properties, detail=error.message, readable=False,
                         remedy="sudo dysnomia-tui")  # fmt: skip
         return
@@ -95,8 +97,8 @@ def _of_node(container: str, properties: Mapping[str, PropertyValue], runner: Ru
             yield Found(TYPE, container, name, properties, detail=detail)
 
 
-def nodes() -> Sequence[Mapping[str, PropertyValue]]:
-    """Those that run, as what a container's file would say of them; the usual one first, where none is seen."""
+def nodes() -> Sequence[tuple[Mapping[str, PropertyValue], bool]]:
+    """Those that run, as what a container's file would say of them, and whether they are seen: else the usual one."""
     made: dict[str, Mapping[str, PropertyValue]] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError, PluginError):
@@ -104,8 +106,8 @@ def nodes() -> Sequence[Mapping[str, PropertyValue]]:
                 properties = _of_process(process)
                 made.setdefault(str(properties.get(NODE, "")), properties)
     if not made:
-        made[""] = {"type": TYPE}
-    return [properties for _, properties in sorted(made.items())]
+        return [({"type": TYPE}, False)]
+    return [(properties, True) for _, properties in sorted(made.items())]
 
 
 def _of_process(process: psutil.Process) -> Mapping[str, PropertyValue]:
