@@ -95,7 +95,7 @@ def test_a_queue_with_other_arguments_is_made_anew_only_while_it_is_empty(shop: 
     assert shop.get("q") == "message 0"
 
 
-SHORTENING = (
+SHORTENING: tuple[tuple[dict[str, object], int, bool], ...] = (
     ({"max-length": 2}, 3, True), ({"max-length": 3}, 3, False), ({"message-ttl": 60000}, 1, True),
     ({"max-length-bytes": 10**9}, 1, True), ({"expires": 60000}, 1, True), ({"queue-mode": "lazy"}, 3, False),
 )  # fmt: skip
