@@ -62,6 +62,8 @@ ALLOWED = {
     ("toolkit/listeners.py", "Path.read_text"): PROC,
     ("types/etcd/plugin.py", "Path.open"): INITIAL,
     ("types/maildir/numbers.py", "Path.read_bytes"): BY_FOLDER,
+    ("types/rabbitmq/node.py", "Path.read_bytes"): BY_FOLDER,
+    ("types/rabbitmq/plugin.py", "Path.read_bytes"): INITIAL,
     ("types/managed/generated.py", "os.path.realpath"): COMPARED,
     ("types/systemd/manager.py", "os.path.realpath"): COMPARED,
     ("toolkit/links.py", "Path.chmod"): SYSTEM,
