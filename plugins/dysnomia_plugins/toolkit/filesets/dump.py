@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import Any
 
 from dysnomia_plugins.base import Context, Draft, Dumped, Place, Purpose
 from dysnomia_plugins.errors import NothingKept, NotSafe
@@ -15,7 +16,7 @@ from dysnomia_plugins.toolkit.filesets.spec import SPEC_FILE
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT
 from dysnomia_plugins.toolkit.trees.dump import TICK, TreeDump
 from dysnomia_plugins.toolkit.trees.known import FILE_SYSTEMS, JUST, LEAST, MAPPED, Known, Noting
-from dysnomia_plugins.toolkit.trees.names import purpose_of
+from dysnomia_plugins.toolkit.trees.names import RootAt, purpose_of
 from dysnomia_plugins.toolkit.trees.second_look import Began, changed_since
 from dysnomia_plugins.toolkit.trees.users import users_of
 
@@ -58,13 +59,7 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
         as_of=as_of,
         end=datetime.now(UTC),
         complete=True,
-        surroundings={
-            "target": layout.spec.target,
-            "roots": list(layout.roots),
-            "owner": layout.spec.owner,
-            "file system": layout.mount_of(layout.target).kind,
-            MOUNT_POINTS: sorted({layout.mount_of(root.path).point for root in roots}),
-        },
+        surroundings=surroundings_of(layout, roots),
         warnings=(*tree.warnings, *_changed_in_words(tree.changed, changed), *map(_mounted_in_words, mounted)),
         lacks=tuple(tree.missing),
         unchanged=tree.unchanged,
@@ -92,6 +87,17 @@ def _note(tree: TreeDump, names: Sequence[str], began: int) -> bytes | None:
         return None
     writes = users_of([root.path for root in tree.roots], writers_only=True)
     return tree.noting.note(names, began - (MAPPED if writes else JUST))
+
+
+def surroundings_of(layout: Layout, roots: Sequence[RootAt]) -> dict[str, Any]:
+    """Where it was, and whose: what belongs to the folders, and not to what is in them."""
+    return {
+        "target": layout.spec.target,
+        "roots": list(layout.roots),
+        "owner": layout.spec.owner,
+        "file system": layout.mount_of(layout.target).kind,
+        MOUNT_POINTS: sorted({layout.mount_of(root.path).point for root in roots}),
+    }
 
 
 def _changed_in_words(torn: Sequence[str], changed: Sequence[str]) -> Iterator[str]:

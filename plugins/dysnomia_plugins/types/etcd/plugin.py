@@ -43,7 +43,7 @@ from dysnomia_plugins.types.etcd.keyspace import Keyspace
 from dysnomia_plugins.types.etcd.preflight import preflight
 from dysnomia_plugins.types.etcd.records import lines_of, of_line, to_line
 from dysnomia_plugins.types.etcd.server import Server
-from dysnomia_plugins.types.etcd.spool import Keyed, Spool, is_file, place_of
+from dysnomia_plugins.types.etcd.spool import Keyed, Spool
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 
@@ -162,14 +162,14 @@ class EtcdDatabase(StatePlugin):
         return f"etcd on {Server.of(component)}"
 
     def place(self, ctx: Context, purpose: Purpose) -> Place:
-        return place_of(Server.of(ctx.component).copies, ctx.tag, purpose.value)
+        return Spool.place(Server.of(ctx.component).copies, ctx.tag, purpose.value)
 
     def named(self, component: Component, name: str) -> Place:
         return Place(Server.of(component).copy(component.key.component, name))
 
     def _spool(self, component: Component, place: Place) -> Spool | None:
         """The files of a place; None for a prefix."""
-        return Spool(place.name) if is_file(Server.of(component).copies, place) else None
+        return Spool(place.name) if Spool.at(Server.of(component).copies, place) else None
 
     def exists(self, ctx: Context, place: Place) -> bool:
         spool = self._spool(ctx.component, place)

@@ -9,74 +9,32 @@ from __future__ import annotations
 
 import heapq
 import os
-import posixpath
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from dysnomia_base.limits import reason
-from dysnomia_plugins.base import Place
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder
-from dysnomia_plugins.toolkit.guarded.way import real_path
+from dysnomia_plugins.toolkit.copies import MAKING, Copy
 from dysnomia_plugins.types.etcd.records import lines_of, of_line, to_line
 
-OURS = "dysnomia_"
-_MAKING, _LATE, _DONE = ".making", ".late", ".done"
+_LATE, _DONE = ".late", ".done"
 _GONE = b"-"
-_NAME = re.compile(rf"{OURS}[0-9a-f]{{8}}_.+_(?:beside|aside|scratch)")
 Keyed = tuple[bytes, bytes]
 """A key, and its line."""
 
 
-def place_of(copies: str, tag: str, purpose: str) -> Place:
-    """Raises PluginError, NotSafe."""
-    return Place(f"{_real(copies)}/{OURS}{tag}_{purpose}")
-
-
-def _real(copies: str) -> str:
-    try:
-        return real_path(copies, setting="etcdCopiesDir")
-    except OSError as error:
-        raise PluginError(f"{copies} cannot be used ({reason(error)})", "check etcdCopiesDir") from error
-
-
-def is_file(copies: str, place: Place) -> bool:
-    """Whether a place is one of these, and no prefix. Raises PluginError, NotSafe."""
-    folder, name = posixpath.split(place.name)
-    return _NAME.fullmatch(name) is not None and folder == _real(copies)
-
-
 @dataclass(frozen=True, slots=True)
-class Spool:
+class Spool(Copy):
     """The files of one place."""
 
-    path: str
-
-    @property
-    def _name(self) -> str:
-        return posixpath.basename(self.path)
-
-    @contextmanager
-    def _folder(self, *, make: bool = False) -> Iterator[Folder]:
-        """Raises FileNotFoundError, PluginError."""
-        try:
-            with Folder.at(posixpath.dirname(self.path), make=PRIVATE_FOLDER if make else None) as folder:
-                yield folder
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise PluginError(
-                f"{self.path} cannot be used ({reason(error)})", "free some room there, or set etcdCopiesDir"
-            ) from error
+    setting = "etcdCopiesDir"
 
     def exists(self) -> bool:
         """Raises PluginError."""
         try:
-            with self._folder() as folder:
-                return any(folder.seen(self._name + suffix) is not None for suffix in ("", _LATE))
+            with self.folder() as folder:
+                return any(folder.seen(self.name + suffix) is not None for suffix in ("", _LATE))
         except FileNotFoundError:
             return False
 
@@ -84,11 +42,11 @@ class Spool:
         """Make the file, durable, and return how many keys it has. Raises NotSafe where it is there, PluginError where
         keys are not in their order."""
         count, before = 0, b""
-        with self._folder(make=True) as folder:
-            if folder.seen(self._name) is not None:
+        with self.folder(make=True) as folder:
+            if folder.seen(self.name) is not None:
                 raise NotSafe(f"{self.path} already exists", "nothing was written over it")
-            folder.unlink(self._name + _MAKING)
-            with folder.new_file(self._name + _MAKING) as descriptor:
+            folder.unlink(self.name + MAKING)
+            with folder.new_file(self.name + MAKING) as descriptor:
                 with os.fdopen(os.dup(descriptor), "wb", buffering=1 << 20) as file:
                     for key, line in pairs:
                         if count and key <= before:
@@ -96,7 +54,7 @@ class Spool:
                         file.write(line + b"\n")
                         count, before = count + 1, key
                 os.fsync(descriptor)
-            folder.move(self._name + _MAKING, folder, self._name)
+            folder.move(self.name + MAKING, folder, self.name)
             folder.sync()
         return count
 
@@ -105,8 +63,8 @@ class Spool:
         """One of the files, None where it is not there. Raises PluginError."""
         with ExitStack() as stack:
             try:
-                folder = stack.enter_context(self._folder())
-                descriptor = stack.enter_context(folder.file(self._name + suffix))
+                folder = stack.enter_context(self.folder())
+                descriptor = stack.enter_context(folder.file(self.name + suffix))
             except FileNotFoundError:
                 yield None
                 return
@@ -144,30 +102,21 @@ class Spool:
         return bytes.fromhex(whole.rpartition(b"\n")[2].decode()) if whole else None
 
     def _append(self, suffix: str, data: bytes, *, durable: bool) -> None:
-        with self._folder(make=True) as folder:
+        with self.folder(make=True) as folder:
             try:
-                with folder.file(self._name + suffix, os.O_WRONLY | os.O_APPEND) as descriptor:
+                with folder.file(self.name + suffix, os.O_WRONLY | os.O_APPEND) as descriptor:
                     _written(descriptor, data, durable)
             except FileNotFoundError:
-                with folder.new_file(self._name + suffix) as descriptor:
+                with folder.new_file(self.name + suffix) as descriptor:
                     _written(descriptor, data, durable)
                 folder.sync()
 
     def end_exchange(self) -> None:
-        self._unlink(_DONE)
+        self.unlink(_DONE)
 
     def drop(self) -> None:
         """Delete all of them. Idempotent. Raises PluginError."""
-        self._unlink(_MAKING, _DONE, _LATE, "")
-
-    def _unlink(self, *suffixes: str) -> None:
-        try:
-            with self._folder() as folder:
-                for suffix in suffixes:
-                    folder.unlink(self._name + suffix)
-                folder.sync()
-        except FileNotFoundError:
-            return
+        self.unlink(MAKING, _DONE, _LATE, "")
 
 
 def _written(descriptor: int, data: bytes, durable: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import stat
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
@@ -13,8 +12,7 @@ from dysnomia_plugins.base import Found, Listed, ListedState, Runner
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, open_below
-from dysnomia_plugins.toolkit.guarded.way import real_path
-from dysnomia_plugins.toolkit.trees.names import own_name
+from dysnomia_plugins.toolkit.listed_folders import list_folders
 from dysnomia_plugins.types.maildir import names as naming
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
@@ -40,22 +38,7 @@ _HOME = re.compile(r"(?:~|%L?h|%\{home\})(?=/|$)")
 def accounts(root: str, subfolder: str) -> ListedState:
     """Every folder right in ``root``, for ``components=*``. One without mail is ``idle``: if it was a component, it
     is damaged, and not dropped. Raises PluginError where the folder cannot be read."""
-    listed = []
-    try:
-        with Folder.at(real_path(root, setting="mailRoot")) as folder:
-            for name in folder.names():
-                if own_name(name) or name.startswith("."):
-                    continue
-                seen = folder.seen(name)
-                if seen is not None and stat.S_ISLNK(seen.st_mode):
-                    listed.append(Listed(name, "it is a link: give the folder that it leads to a container of its own"))
-                elif seen is not None and stat.S_ISDIR(seen.st_mode):
-                    listed.append(_listed(folder, name, subfolder))
-    except OSError as error:
-        raise PluginError(
-            f"{root} cannot be read ({error.strerror})", "check mailRoot and its permissions, or run it as root"
-        ) from error
-    return ListedState(listed)
+    return list_folders(root, "mailRoot", lambda folder, name: _listed(folder, name, subfolder))
 
 
 def _listed(folder: Folder, name: str, subfolder: str) -> Listed:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from dysnomia_plugins.base import Context, Draft, Dumped, Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.filesets.places import MOUNT_POINTS, Layout
+from dysnomia_plugins.toolkit.filesets.dump import surroundings_of
+from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT
@@ -61,13 +62,7 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
         as_of=as_of,
         end=datetime.now(UTC),
         complete=True,
-        surroundings={
-            "target": layout.spec.target,
-            "roots": list(layout.roots),
-            "owner": layout.spec.owner,
-            "file system": layout.mount_of(layout.target).kind,
-            MOUNT_POINTS: sorted({layout.mount_of(root.path).point for root in roots}),
-        },
+        surroundings=surroundings_of(layout, roots),
         warnings=(*tree.warnings, *_in_words(cut, tree.changed), *map(_mounted_in_words, mounted)),
         unchanged=tree.unchanged,
         note=_note(tree, cut.top, began.at),

@@ -43,7 +43,7 @@ from dysnomia_plugins.types.rabbitmq.exported import of_file
 from dysnomia_plugins.types.rabbitmq.messages import Depth
 from dysnomia_plugins.types.rabbitmq.node import PROPERTIES, Server, State, in_words
 from dysnomia_plugins.types.rabbitmq.preflight import preflight
-from dysnomia_plugins.types.rabbitmq.spool import Spool, is_file, place_of
+from dysnomia_plugins.types.rabbitmq.spool import Spool
 from dysnomia_plugins.types.rabbitmq.terms import Atom, of_bool
 from dysnomia_plugins.types.rabbitmq.vhosts import of_component, of_copy, shown
 from dysnomia_store.model import Section
@@ -138,14 +138,14 @@ class RabbitmqDefinitions(StatePlugin):
         return f"the node {Server.of(component)}"
 
     def place(self, ctx: Context, purpose: Purpose) -> Place:
-        return place_of(Server.of(ctx.component).copies, ctx.tag, purpose.value)
+        return Spool.place(Server.of(ctx.component).copies, ctx.tag, purpose.value)
 
     def named(self, component: Component, name: str) -> Place:
         return _place(of_copy(Server.of(component).vhost, name))
 
     def _spool(self, component: Component, place: Place) -> Spool | None:
         """The file of a place; None for a virtual host."""
-        return Spool(place.name) if is_file(Server.of(component).copies, place) else None
+        return Spool(place.name) if Spool.at(Server.of(component).copies, place) else None
 
     def exists(self, ctx: Context, place: Place) -> bool:
         spool = self._spool(ctx.component, place)
