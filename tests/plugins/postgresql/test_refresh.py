@@ -11,7 +11,7 @@ from dysnomia_plugins.base import Purpose
 from dysnomia_plugins.errors import PluginError
 from tests.e2e.world import World
 from tests.plugins.conformance.bare import Bare, restore, with_properties
-from tests.plugins.postgresql.bare import bare_component
+from tests.plugins.postgresql.bare import bare_component, plain
 from tests.plugins.servers.postgresql import PostgresServer
 
 pytestmark = pytest.mark.server
@@ -66,10 +66,16 @@ def test_a_database_without_plpgsql_is_filled_as_before(bare: Bare, postgres: Po
     assert postgres.sql(FILLED, "orders") == "fine"
 
 
-def test_the_end_of_the_job_says_which_view_is_empty(postgres: PostgresServer, tmp_path: Path) -> None:
+@pytest.fixture
+def server(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    yield postgres
+    plain(postgres)
+
+
+def test_the_end_of_the_job_says_which_view_is_empty(server: PostgresServer, tmp_path: Path) -> None:
     """The log has it among the rest, and nobody reads that of a restore that went well."""
     world = World(tmp_path)
-    world.container("db", **postgres.properties)
+    world.container("db", **server.properties)
     world.component("db/orders", "postgresql-databases/first.sql", TWICE)
     world.run("dysnomia", "-o", "activate", "-C", "db", "-c", "orders")
     world.run("dysnomia", "-o", "snapshot", "-C", "db", "-c", "orders")
