@@ -63,10 +63,9 @@ class EventLog:
         event = {"line": str(line)[:LONGEST_LINE], **data}
         self._append({"kind": "log", **self._redactor.clean(event), "output": self._redactor.hide(line.exact)})
 
-    def warn(self, line: WarningLine, **data: Any) -> None:
-        """Not all that modules print: what the end of the job repeats."""
+    def keep(self, line: WarningLine) -> None:
+        """For the end of the job, which repeats it."""
         self.warned.append(self._redactor.hide(line.text[:LONGEST_LINE]))
-        self.write("log", line=line[:LONGEST_LINE], **data)
 
     def _append(self, data: Mapping[str, Any]) -> None:
         line = json.dumps({"at": self._clock().isoformat(), **data})
@@ -111,13 +110,13 @@ class JobProgress:
         self._log.write("progress", done=done, total=total, unit=unit, rate=rate, key=self._key)
 
     def log(self, line: str) -> None:
+        if isinstance(line, WarningLine):  # however many lines there were before
+            self._log.keep(line)
         with self._guard:
             self._lines += 1
             lines = self._lines
         if lines < MOST_LINES and isinstance(line, OutputLine):
             self._log.write_output(line, key=self._key)
-        elif lines < MOST_LINES and isinstance(line, WarningLine):
-            self._log.warn(line, key=self._key)
         elif lines < MOST_LINES:
             self._log.write("log", line=line[:LONGEST_LINE], key=self._key)
         elif lines == MOST_LINES:

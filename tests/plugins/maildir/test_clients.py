@@ -22,18 +22,6 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.server
 
 
-@pytest.fixture
-def world(dovecot: Dovecot, tmp_path: Path) -> Iterator[MaildirWorld]:
-    with MaildirWorld(dovecot, tmp_path / "world") as world:
-        world.seed()
-        yield world
-
-
-@pytest.fixture
-def driver(world: MaildirWorld, tmp_path: Path) -> Driver:
-    return Driver(world, tmp_path / "store")
-
-
 def numbered(client: imaplib.IMAP4, mailbox: str = "INBOX") -> dict[tuple[int, int], bytes]:
     """What a client keeps of a mailbox: by UIDVALIDITY and UID, who the message is."""
     client.select(mailbox, readonly=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,6 @@ from tests.plugins.servers.dovecot import Dovecot, message
 
 pytestmark = pytest.mark.server
 ODD = os.fsdecode(b"1.odd \xff\xfe\x1b[31m\nline:2,S")
-
-
-@pytest.fixture
-def world(dovecot: Dovecot, tmp_path: Path) -> Iterator[MaildirWorld]:
-    with MaildirWorld(dovecot, tmp_path / "world") as world:
-        world.seed()
-        yield world
-
-
-@pytest.fixture
-def driver(world: MaildirWorld, tmp_path: Path) -> Driver:
-    return Driver(world, tmp_path / "store")
 
 
 def test_whatever_stands_among_messages_comes_back(world: MaildirWorld, driver: Driver) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,9 @@ from dysnomia_tui.engine.rows.look import look
 from tests.plugins.conformance.driver import Driver
 from tests.plugins.maildir.changes import messages
 from tests.plugins.maildir.world import MaildirWorld
-from tests.plugins.servers.dovecot import Dovecot
 
 pytestmark = pytest.mark.server
 FIELDS = "mailbox uid flags hdr.subject"
-
-
-@pytest.fixture
-def world(dovecot: Dovecot, tmp_path: Path) -> Iterator[MaildirWorld]:
-    with MaildirWorld(dovecot, tmp_path / "world") as world:
-        world.seed()
-        yield world
-
-
-@pytest.fixture
-def driver(world: MaildirWorld, tmp_path: Path) -> Driver:
-    return Driver(world, tmp_path / "store")
 
 
 def answer(driver: Driver, generation: Generation, *names: str) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -33,7 +33,7 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
         raise NothingKept(f"{ctx.component.key} keeps nothing: no mkdir line of {SPEC_FILE} names a folder")
     aside = purpose_of(place) == Purpose.ASIDE
     if aside:
-        _wait_for_writers(ctx, layout, place)
+        wait_for_writers(ctx, layout, place)
     began, as_of = Began(), datetime.now(UTC)
     names = [root.root for root in roots]
     kinds = layout.kinds_below(roots)
@@ -50,27 +50,27 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
     own_clock = kinds <= FILE_SYSTEMS | MEMORY
     changed = changed_since(roots, *began.until_now(own_clock=own_clock, before=int(TICK * 1e9) if aside else 0))
     if aside and (changed or tree.changed):
-        raise NotSafe(
-            f"{(changed or tree.changed)[0]} was written to in {place.name} while its guard was made",
-            "nothing is lost: it is kept there, and the next job on the component tries again",
-        )
+        raise written_meanwhile((changed or tree.changed)[0], place)
     mounted = [point for root in roots for point in layout.mounts_below(root.path)]
     return Dumped(
         as_of=as_of,
         end=datetime.now(UTC),
         complete=True,
         surroundings=surroundings_of(layout, roots),
-        warnings=(*tree.warnings, *_changed_in_words(tree.changed, changed), *map(_mounted_in_words, mounted)),
+        warnings=(*tree.warnings, *_changed_in_words(tree.changed, changed), *map(mounted_in_words, mounted)),
         lacks=tuple(tree.missing),
         unchanged=tree.unchanged,
         note=_note(tree, names, began.at),
     )
 
 
-def _wait_for_writers(ctx: Context, layout: Layout, place: Place) -> None:
-    """A program that had a file open when live was exchanged goes on writing to the old one."""
+def wait_for_writers(
+    ctx: Context, layout: Layout, place: Place, besides: Callable[[str], bool] = lambda path: False
+) -> None:
+    """A program that had a file open when live was exchanged goes on writing to the old one. ``besides``: which files
+    do not count as written. Raises NotSafe where one is written for too long."""
     deadline = time.monotonic() + SETTLE
-    while writers := users_of(layout.bases(place), writers_only=True):
+    while writers := users_of(layout.bases(place), writers_only=True, besides=besides):
         if time.monotonic() > deadline:
             raise NotSafe(
                 f"{writers[0]}: what was live before still takes its writes",
@@ -79,6 +79,14 @@ def _wait_for_writers(ctx: Context, layout: Layout, place: Place) -> None:
         ctx.cancel.check()
         time.sleep(TICK)
     time.sleep(2 * TICK)
+
+
+def written_meanwhile(name: str, place: Place) -> NotSafe:
+    """Why no guard was made of what was set aside."""
+    return NotSafe(
+        f"{name} was written to in {place.name} while its guard was made",
+        "nothing is lost: it is kept there, and the next job on the component tries again",
+    )
 
 
 def _note(tree: TreeDump, names: Sequence[str], began: int) -> bytes | None:
@@ -112,5 +120,6 @@ def _changed_in_words(torn: Sequence[str], changed: Sequence[str]) -> Iterator[s
         )
 
 
-def _mounted_in_words(point: str) -> str:
+def mounted_in_words(point: str) -> str:
+    """What a snapshot says of a mount point inside what it holds."""
     return f"{point} is a file system of its own inside it: it is in the snapshot, but must be unmounted to replace"

@@ -30,6 +30,7 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Status
+from dysnomia_plugins.toolkit.half_copies import may_be_left
 from dysnomia_plugins.types.influx import activation, contents, databases, discover, portable, source, swap
 from dysnomia_plugins.types.influx import dump as dumping
 from dysnomia_plugins.types.influx.load import load
@@ -126,11 +127,7 @@ class InfluxDatabase(StatePlugin):
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also a copy that was not loaded to its end. Raises PluginError."""
         existing = databases.names(_server(ctx))
-        steps = ctx.journal.steps()
-        whole = {data["name"] for step, data in steps if step == COPIED}
-        half = [str(data["name"]) for step, data in steps if step == COPYING and data["name"] not in whole]
-        names = [*(self.place(ctx, purpose).name for purpose in Purpose), *half]
-        return [Place(name) for name in dict.fromkeys(names) if name in existing]
+        return [place for place in may_be_left(ctx, self, COPYING, COPIED) if place.name in existing]
 
     # Snapshot.
 

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import posixpath
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from dysnomia_plugins.base import Context, Draft, Dumped, Place, Purpose
-from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.filesets.dump import surroundings_of
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.filesets.dump import (
+    mounted_in_words,
+    surroundings_of,
+    wait_for_writers,
+    written_meanwhile,
+)
 from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
@@ -25,15 +29,14 @@ from dysnomia_plugins.types.maildir import names as naming
 from dysnomia_plugins.types.maildir import numbers
 from dysnomia_plugins.types.maildir.cut import Cut
 
-SETTLE = 5.0
-"""Seconds that a guard waits for programs to close messages they still write in what was set aside."""
-
 
 def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
     """Raises PluginError; NotSafe for what was set aside while somebody still writes in it: then it must stand."""
     aside = purpose_of(place) == Purpose.ASIDE
     if aside:
-        _wait_for_writers(ctx, place)
+        # A mail server keeps its indexes open as long as a client is there, and writes in what was set aside until the
+        # client asks for something: that is no state. A message that is being written is.
+        wait_for_writers(ctx, layout, place, besides=lambda one: not naming.counts_as_written(one))
     roots = layout.roots_at(place)
     began = Began()
     cut = _taken(roots[0].path)
@@ -63,7 +66,7 @@ def dump(ctx: Context, layout: Layout, place: Place, draft: Draft) -> Dumped:
         end=datetime.now(UTC),
         complete=True,
         surroundings=surroundings_of(layout, roots),
-        warnings=(*tree.warnings, *_in_words(cut, tree.changed), *map(_mounted_in_words, mounted)),
+        warnings=(*tree.warnings, *_in_words(cut, tree.changed), *map(mounted_in_words, mounted)),
         unchanged=tree.unchanged,
         note=_note(tree, cut.top, began.at),
     )
@@ -85,29 +88,11 @@ def _taken(top: str) -> Cut:
     return cut
 
 
-def _wait_for_writers(ctx: Context, place: Place) -> None:
-    """A mail server keeps its indexes open as long as a client is there, and writes in what was set aside until the
-    client asks for something: that is no state. A message that is being written is."""
-    deadline = time.monotonic() + SETTLE
-    while writers := users_of([place.name], writers_only=True, besides=lambda one: not naming.counts_as_written(one)):
-        if time.monotonic() > deadline:
-            raise NotSafe(
-                f"{writers[0]}: what was live before still takes its writes",
-                f"restart it; {place.name} is kept until then, and undo brings it back with all of them",
-            )
-        ctx.cancel.check()
-        time.sleep(TICK)
-    time.sleep(2 * TICK)
-
-
 def _refuse_changed(place: Place, roots: Sequence[RootAt], began: Began) -> None:
     changed = changed_since(roots, *began.until_now(own_clock=False, before=int(TICK * 1e9)))
     late = [name for name in changed if naming.counts_as_written(name) and not _is_mailbox(place, name)]
     if late:
-        raise NotSafe(
-            f"{late[0]} was written to in {place.name} while its guard was made",
-            "nothing is lost: it is kept there, and the next job on the component tries again",
-        )
+        raise written_meanwhile(late[0], place)
 
 
 def _is_mailbox(place: Place, name: str) -> bool:
@@ -150,7 +135,3 @@ def _in_words(cut: Cut, torn: Sequence[str]) -> Iterator[str]:
             f"{len(missed):,} messages were renamed more quickly than they could be read, and are not in the snapshot "
             f"({missed[0]}): take another"
         )
-
-
-def _mounted_in_words(point: str) -> str:
-    return f"{point} is a file system of its own inside it: it is in the snapshot, but must be unmounted to replace"

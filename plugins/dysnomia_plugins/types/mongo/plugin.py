@@ -31,6 +31,7 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, Unsupported
 from dysnomia_plugins.interface.status import Status
+from dysnomia_plugins.toolkit.half_copies import may_be_left
 from dysnomia_plugins.types.mongo.server import HOST, PORT, Server, require_pymongo
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
@@ -197,11 +198,8 @@ class MongoDatabase(StatePlugin):
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also a copy that was not loaded to its end. Raises PluginError."""
-        steps = ctx.journal.steps()
-        whole = {data["name"] for step, data in steps if step == COPIED}
-        half = [str(data["name"]) for step, data in steps if step == COPYING and data["name"] not in whole]
-        names = dict.fromkeys([*(self.place(ctx, purpose).name for purpose in Purpose), *half])
-        return [place for place in map(Place, names) if self.exists(ctx, place)]
+        places = may_be_left(ctx, self, COPYING, COPIED)
+        return [place for place in places if self.exists(ctx, place)]
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
         require_pymongo()

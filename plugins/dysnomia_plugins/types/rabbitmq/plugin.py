@@ -34,6 +34,7 @@ from dysnomia_plugins.base import (
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_plugins.toolkit.guarded.acting import as_command
+from dysnomia_plugins.toolkit.half_copies import may_be_left
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.types.rabbitmq import contents, discover, load, swap
 from dysnomia_plugins.types.rabbitmq import live as reading
@@ -166,11 +167,8 @@ class RabbitmqDefinitions(StatePlugin):
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also a copy that was not loaded to its end. Raises PluginError."""
-        steps = ctx.journal.steps()
-        whole = {data["name"] for step, data in steps if step == load.COPIED}
-        half = [str(data["name"]) for step, data in steps if step == load.COPYING and data["name"] not in whole]
-        names = dict.fromkeys([*(self.place(ctx, purpose).name for purpose in Purpose), *half])
-        return [place for place in map(Place, names) if self.exists(ctx, place)]
+        places = may_be_left(ctx, self, load.COPYING, load.COPIED)
+        return [place for place in places if self.exists(ctx, place)]
 
     # Snapshot.
 
