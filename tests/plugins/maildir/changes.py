@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -10,10 +11,17 @@ from random import Random
 from tests.plugins.servers.dovecot import message
 
 
+def _came_at(path: Path) -> tuple[str, tuple[int | str, ...], str]:
+    """Dovecot writes the microseconds without leading zeros: `M44751` comes before `M120034`."""
+    parts = re.split(r"([0-9]+)", path.name, flags=re.ASCII)
+    return path.parent.name, tuple(int(part) if at % 2 else part for at, part in enumerate(parts)), path.name
+
+
 def messages(mailbox: Path) -> list[Path]:
-    """Right in one mailbox, in the order of their names."""
+    """Right in one mailbox, in the order in which they came: that of their UIDs, in `cur` and then in `new`."""
     return sorted(
-        one for folder in ("cur", "new") if (mailbox / folder).is_dir() for one in (mailbox / folder).iterdir()
+        (one for folder in ("cur", "new") if (mailbox / folder).is_dir() for one in (mailbox / folder).iterdir()),
+        key=_came_at,
     )
 
 
