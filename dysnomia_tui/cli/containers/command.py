@@ -25,7 +25,7 @@ from dysnomia_tui.cli.shared.parser import (
     wants_json,
     write_error,
 )
-from dysnomia_tui.cli.shared.selection import newest
+from dysnomia_tui.cli.shared.selection import newest, no_empty_name
 from dysnomia_tui.engine.errors import Exit, Unknown
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def _main(args: argparse.Namespace) -> int:
         return Exit.OK
     if args.action.startswith("generate-"):
         return _generate(settings, args)
+    no_empty_name(args, "container")
     settings = replace(settings, jobs_at_once=max(settings.jobs_at_once, args.jobs))
     only = _only(args)
     with heard(settings, "snapshot", scheduled=_is_scheduled(args), about=only and f"{only}/") as hearing:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dysnomia_tui.cli.shared.output import say
-from dysnomia_tui.cli.shared.parser import Usage
+from dysnomia_tui.cli.shared.parser import NO_VALUE, Usage
 from dysnomia_tui.engine.errors import Unknown
 
 if TYPE_CHECKING:
+    import argparse
+
     from dysnomia_store.model import Generation
     from dysnomia_store.names import ComponentKey
     from dysnomia_tui.engine.engine import Engine
@@ -24,6 +26,15 @@ def component(text: str) -> ComponentKey:
     return ComponentKey.of(container, name)
 
 
+def no_empty_name(args: argparse.Namespace, *options: str) -> None:
+    """Empty names mean all to bash Dysnomia. Where something changes, they are a variable that was never set.
+
+    Raises Usage."""
+    for option in options:
+        if getattr(args, option) == "":
+            raise Usage(f"argument --{option}: {NO_VALUE}")
+
+
 def nothing_of(container: str, component: str) -> Unknown:
     """What is wrong where the store has no generation of what was named; ``""`` is any."""
     named = f"{container or '*'}/{component or '*'}"
@@ -34,8 +45,19 @@ def last(engine: Engine, key: ComponentKey) -> Generation:
     """The generation with the highest number, broken link or not. Raises Unknown if the component has none."""
     generations = engine.generations(key)
     if not generations:
-        raise Unknown(f"{key} has no generations", f"make one with: dysnomia -o snapshot -C {key.container} …")
+        raise Unknown(f"{key} has no generations", _instead(engine, key))
     return generations[0]
+
+
+def _instead(engine: Engine, key: ComponentKey) -> str:
+    """What to do where nothing is stored of what was named: it may be called otherwise."""
+    from difflib import get_close_matches  # for who has made a mistake
+
+    known = [str(record.key) for container in engine.overview().containers for record in container.components]
+    if str(key) not in known:
+        near = get_close_matches(str(key), known, 1)
+        return f"did you mean {near[0]!r}?" if near else "to list what there is: dysnomia-snapshots --query-latest"
+    return f"make one with: dysnomia -o snapshot -C {key.container} …"
 
 
 def newest(engine: Engine, key: ComponentKey) -> Generation:
@@ -56,7 +78,7 @@ def numbered(engine: Engine, key: ComponentKey, number: int) -> Generation:
     generation = next((one for one in generations if one.number == number), None)
     if generation is None:
         numbers = [one.number for one in generations]
-        hint = f"it has {min(numbers)} to {max(numbers)}" if numbers else "it has none"
+        hint = f"it has {min(numbers)} to {max(numbers)}" if numbers else f"it has none: {_instead(engine, key)}"
         raise Unknown(f"{key} has no generation {number}", hint)
     if not generation.id:
         raise Unknown(_wrong(generation), "it has no snapshot")

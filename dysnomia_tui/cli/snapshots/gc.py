@@ -11,6 +11,7 @@ from dysnomia_store.records.rules import DURATION, RULES, SIZE, TAG
 from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
+from dysnomia_tui.cli.shared.selection import no_empty_name
 from dysnomia_tui.engine.errors import Exit, Stale, Unknown
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def collect(args: argparse.Namespace) -> int:
     """Review, and carry the review out; with ``--dry-run`` print it.
 
     Raises Usage for options that exclude each other."""
+    no_empty_name(args, "container", "component")
     if args.keep is not None and args.keep < 0:
         raise Usage(f"--keep must be 0 or more, not {args.keep}")
     rules = _rules(args)

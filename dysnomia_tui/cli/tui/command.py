@@ -199,12 +199,12 @@ def _optimise(args: argparse.Namespace) -> int:
     from dysnomia_tui.cli.shared.jobs import settle
 
     engine = open_engine(load(args.statedir))
-    plan = engine.plan_optimise([component(args.component)] if args.component else None)
+    plan = engine.plan_optimise([component(args.component)] if args.component is not None else None)
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
 
 
 def _timeline(args: argparse.Namespace) -> int:
-    key = component(args.component) if args.component else None
+    key = component(args.component) if args.component is not None else None
     engine = open_engine(load(args.statedir), read_only=True)
     if args.verified and args.json:
         write_json([jsonable(one) | {"key": str(one.key)} for one in engine.proofs(key)])

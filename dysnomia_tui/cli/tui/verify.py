@@ -37,7 +37,7 @@ def verify(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace, settings: Settings, within: float, hearing: Heard) -> int:
     engine = open_engine(settings, read_only=args.dry_run)
-    key = component(args.component) if args.component else None
+    key = component(args.component) if args.component is not None else None
     if key is not None and not engine.links(key.container, key.component):
         raise nothing_of(key.container, key.component)
     drills = engine.drills([key] if key is not None else None)

@@ -37,7 +37,7 @@ def test_an_answer_without_an_end_ends(
         server = at(listening, **account)
         with (
             answering(listening, answer, more, pause),
-            session(server, timeout=0.5, patience=0) as made,
+            session(server, timeout=0.5 if pause else 30, patience=0) as made,
             pytest.raises(PluginError, match=words),
         ):
             Facts.of(made)

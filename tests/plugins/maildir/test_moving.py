@@ -55,6 +55,12 @@ def world(dovecot: Dovecot, tmp_path: Path) -> Iterator[MaildirWorld]:
         yield world
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is: a tree that stands still now and then is waited for."""
+    monkeypatch.setattr(cutting, "PATIENCE", 30.0)
+
+
 def fill(world: MaildirWorld, count: int) -> set[str]:
     """Messages in INBOX; the unique names of all messages that there are."""
     for number in range(count):
@@ -100,6 +106,7 @@ def test_messages_that_are_marked_meanwhile_are_there_once_each(world: MaildirWo
     assert {name for name, often in stored.items() if often > 1} <= copies
 
 
+@pytest.mark.usefixtures("patient")
 def test_messages_that_are_moved_meanwhile_are_there_once_each(world: MaildirWorld, tmp_path: Path) -> None:
     """Two a second, more than a person can; a busy machine needs the time between to look."""
     world.seed()
@@ -116,6 +123,7 @@ def test_messages_that_are_moved_meanwhile_are_there_once_each(world: MaildirWor
     assert max(stored.values()) == 1
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("linked", [True, False])
 def test_messages_that_dovecot_moves_meanwhile(linked: bool, world: MaildirWorld, tmp_path: Path) -> None:
     """It makes another name of the file, then expunges: what is being moved may be in both, as it is there. Where it
@@ -154,7 +162,11 @@ def test_messages_that_dovecot_moves_meanwhile(linked: bool, world: MaildirWorld
         thread.join()
 
 
-def test_where_mail_never_stands_still_that_is_said(world: MaildirWorld, tmp_path: Path) -> None:
+def test_where_mail_never_stands_still_that_is_said(
+    world: MaildirWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where the client is given no time by a busy machine."""
+    monkeypatch.setattr(Cut, "_stands", lambda cut, root: False)
     world.seed()
     for one in messages(world.top / ".Sent"):
         one.unlink()
@@ -165,7 +177,7 @@ def test_where_mail_never_stands_still_that_is_said(world: MaildirWorld, tmp_pat
         snapshotted = driver.snapshot()
     stored = stored_messages(driver)
     assert any("moved to another folder" in warning for warning in snapshotted.warnings)
-    assert len(before - set(stored)) < 10
+    assert len(before - set(stored)) < 50
 
 
 def test_a_message_that_is_deleted_before_it_is_read_is_not_there(

@@ -112,6 +112,31 @@ def test_an_option_whose_value_is_an_unset_variable_is_not_left_out(
         assert "its value is empty" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dysnomia-snapshots --gc --keep 1 --in=",
+        "dysnomia-snapshots --gc --keep 1 -C=",
+        "dysnomia-snapshots --gc --dry-run --component=",
+        "dysnomia-containers --restore --yes --container=",
+        "dysnomia-containers --collect-garbage --container=",
+        "dysnomia-containers -o restore --container=",
+        "dysnomia-containers --snapshot --container=",
+        "dysnomia-tui optimise =",
+        "dysnomia-tui verify --due =",
+    ],
+)
+def test_what_changes_something_does_not_take_an_unset_variable_for_all(
+    line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here ``=`` stands for an empty word; what lists takes it for all, as bash Dysnomia does."""
+    prog, *words = line.replace("=", " =").split()
+    assert call(monkeypatch, prog, *("" if word == "=" else word for word in words)) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "''" in err or "its value is empty" in err
+
+
 def test_wrong_usage_under_json_is_an_object_as_well(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
