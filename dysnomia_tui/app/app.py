@@ -39,9 +39,9 @@ from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.terminal.crash import report
 from dysnomia_tui.app.terminal.driver import TerminalDriver
 from dysnomia_tui.app.terminal.ending import Ending
-from dysnomia_tui.app.terminal.key_order import TypingAhead
 from dysnomia_tui.app.terminal.remote import is_remote
 from dysnomia_tui.app.terminal.terminal import osc52, refuse, run_demo
+from dysnomia_tui.app.themed import Themed
 from dysnomia_tui.app.widgets.bars import HeadBar, JobStrip
 from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.config import Settings
@@ -50,7 +50,7 @@ from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobView, Opening
 
 
-class DysnomiaApp(TypingAhead):
+class DysnomiaApp(Themed):
     """See, snapshot, compare, restore and clear the state on this machine."""
 
     TITLE = "dysnomia"
@@ -132,13 +132,6 @@ class DysnomiaApp(TypingAhead):
         """Run a program that gets the terminal; its exit status. Raises OSError where it cannot be started."""
         return self.ending.run_client(argv, env)
 
-    def get_css_variables(self) -> dict[str, str]:
-        variables = super().get_css_variables()
-        if self.theme in theme.NATIVE:
-            # Textual's own are black and white: lines that cannot be seen on a ground of that colour.
-            variables["border-blurred"] = "ansi_bright_black"
-        return variables
-
     def get_default_screen(self) -> Screen[Any]:
         from dysnomia_tui.app.screens.main import MainScreen
 
@@ -215,31 +208,6 @@ class DysnomiaApp(TypingAhead):
         for bar in (HeadBar, JobStrip) if self.state.jobs else (HeadBar,):
             for widget in self.screen.query(bar):
                 widget.refresh()
-
-    @property
-    def chosen_theme(self) -> str:
-        return self._own_theme or theme.AUTOMATIC
-
-    def themes(self) -> list[tuple[str, str, str]]:
-        return [] if self.no_color else theme.listed(self.available_themes, self.settings.theme)
-
-    def show_theme(self, name: str) -> None:
-        wanted = self.settings.theme if name == theme.AUTOMATIC else name
-        chosen = theme.pick(wanted, self._environ, self.no_color)
-        self.ansi_color = None  # as the theme says: what was told at the start was about another
-        self.theme = chosen if chosen in self.available_themes else theme.DARK.name
-
-    def take_theme(self, name: str | None) -> None:
-        if name is None:
-            self.show_theme(self.chosen_theme)
-            return
-        self._own_theme = "" if name == theme.AUTOMATIC else name
-        self.show_theme(name)
-        try:
-            self._remembered.keep("theme", self._own_theme)
-        except OSError as error:
-            words = f"it is not remembered: {error.filename}: {error.strerror}"
-            self.notify(words, title="Theme", severity="warning", markup=False)
 
     def next_zone(self) -> None:
         """Server, UTC, relative, and round again, on every screen."""

@@ -7,12 +7,11 @@ or filtered.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import ClassVar, Generic, Self, TypeAlias, TypeVar
+from typing import ClassVar, Self, TypeAlias, TypeVar
 
 from rich.text import Text
 from textual import events
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from dysnomia_tui.app.actions.registry import bindings
@@ -21,12 +20,13 @@ from dysnomia_tui.app.present.text import fit, visible
 from dysnomia_tui.app.widgets import table_messages
 from dysnomia_tui.app.widgets.host import ActionHost, PaneHost
 from dysnomia_tui.app.widgets.listing import Listing
+from dysnomia_tui.app.widgets.marking import Markable
 from dysnomia_tui.app.widgets.row_strips import RowLook, RowStrips
 
 T = TypeVar("T")
 
 
-class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
+class VirtualTable(ActionHost, Markable[T], can_focus=True):
     """Rows of items. What a row looks like is the columns' affair (pure functions of the item)."""
 
     BINDINGS = bindings("list")
@@ -89,20 +89,16 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             empty: what to show when there is nothing.
             hint: what else to do where a filter hides everything.
         """
-        super().__init__(id=widget_id, classes=classes)
+        super().__init__(Listing(key, words=words, selectable=selectable), markable, widget_id, classes)
         self._columns = tuple(columns)
         self._make_columns: Callable[[int], Sequence[Column[T]]] | None = None
         self._laid_out_for = 0
-        self._listing = Listing(key, words=words, selectable=selectable)
         self._has_head = head
-        self._markable = markable
         self._hint = f"; {hint}" if hint else ""
-        self._anchor: Hashable | None = None
         self._into_waits = False
         self._is_growing = False
         self._at_end = False
         self._empty = Text(empty, style="dim")
-        self._cursor = 0
         self._laid_out: Layout[T] = Layout()
         self._strips = RowStrips(self)
 
@@ -116,11 +112,6 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     # --- what is in it ------------------------------------------------------------------------------------------
 
     @property
-    def markable(self) -> bool:
-        """Whether its items can be marked."""
-        return self._markable
-
-    @property
     def items(self) -> Sequence[T]:
         """All items, in the order they were given."""
         return self._listing.items
@@ -129,11 +120,6 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     def shown(self) -> Sequence[T]:
         """The items that pass the filter, in the order of the screen."""
         return self._listing.shown
-
-    @property
-    def item(self) -> T | None:
-        """The item under the cursor."""
-        return self._listing.at(self._cursor)
 
     @property
     def row(self) -> int:
@@ -147,11 +133,6 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     @property
     def filter_text(self) -> str:
         return self._listing.filter
-
-    @property
-    def marks(self) -> frozenset[Hashable]:
-        """Keys of the marked items, whether or not a filter hides them."""
-        return frozenset(self._listing.marks)
 
     def set_columns(self, columns: Sequence[Column[T]]) -> None:
         """Show other columns (another zone, other rows); cursor, marks and order stay."""
@@ -221,10 +202,6 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     def set_order(self, order: Order) -> None:
         self._listing.order = order
         self._review(self._key_here())
-
-    def set_marks(self, keys: Sequence[Hashable]) -> None:
-        self._listing.marks = set(keys)
-        self._changed_marks()
 
     def go_to(self, key: Hashable) -> bool:
         """Put the cursor on the item with this key. False where it is not shown."""
@@ -384,33 +361,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         elif not self._listing.items:
             self._into_waits = True
 
-    # --- marks, order, filter -----------------------------------------------------------------------------------
-
-    def act_mark(self) -> None:
-        if self._markable and self.item is not None:
-            self._anchor = self._listing.key(self.item)
-            self._listing.mark(self.item)
-            self._changed_marks()
-            self.act_down()
-
-    def act_mark_range(self) -> None:
-        """From the line that was marked last to the one under the cursor; the first time, this one alone."""
-        if not self._markable or self.item is None:
-            return
-        begin = self._listing.row_of(self._anchor) if self._anchor is not None else None
-        self._listing.mark_range(self._cursor if begin is None else begin, self._cursor)
-        self._anchor = self._listing.key(self.item)
-        self._changed_marks()
-
-    def act_mark_all(self) -> None:
-        if self._markable:
-            self._listing.mark_shown()
-            self._changed_marks()
-
-    def act_unmark(self) -> None:
-        if self._listing.marks:
-            self._listing.marks.clear()
-            self._changed_marks()
+    # --- order, filter ------------------------------------------------------------------------------------------
 
     def _changed_marks(self) -> None:
         self.post_message(self.MarksChanged(self))
