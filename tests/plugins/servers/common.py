@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -24,16 +27,30 @@ GUARDED = ("setpriv", "--pdeathsig", "KILL", "--")
 def missing(what: str, remedy: str) -> None:
     """A server that is not installed: a failure where CI says so, a skip elsewhere."""
     text = f"{what} is not installed: {remedy}"
-    if os.environ.get("CI") == "true":
+    if os.environ.get("CI"):
         pytest.fail(text)
     pytest.skip(text)
 
 
+def _ports() -> Iterator[int]:
+    """Below those that the kernel gives to connections, which would take one between the choice and its use; to each
+    process that runs tests side by side others, and none twice soon."""
+    first, share, shares = 10_000, 2_700, 8
+    first += share * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % shares)
+    begin = random.randrange(share)
+    return itertools.cycle((*range(first + begin, first + share), *range(first, first + begin)))
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One of 127.0.0.1 on which nobody listens."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports never end")
 
 
 def server_user(*names: str) -> pwd.struct_passwd:
