@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,6 +63,28 @@ def make(
     Returns whether it was made. Raises NotADemo where the folder holds something else; OSError.
     """
     folder = folder.absolute()
+    _there(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone_in(folder, say):
+        return _make(folder, reset, say, (now or datetime.now(UTC)).astimezone(UTC), host)
+
+
+@contextmanager
+def _alone_in(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Two that are started for the first time at once make it once: the second waits for the first, or for its end."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another process makes the demo in {folder}: waiting until it is made")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make(folder: Path, reset: bool, say: Callable[[str], None], now: datetime, host: str) -> bool:
     existing = _there(folder)
     if existing == MADE and not reset:
         hosts.write_stand_in(folder)
@@ -68,10 +92,9 @@ def make(
         return False
     if existing:
         _clear(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).write_text(MAKING, "utf-8")
     say(f"making a demo in {folder}")
-    _fill(folder, (now or datetime.now(UTC)).astimezone(UTC).replace(second=0, microsecond=0), host, say)
+    _fill(folder, now.replace(second=0, microsecond=0), host, say)
     hosts.write_stand_in(folder)
     (folder / MARKER).write_text(MADE, "utf-8")
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from dysnomia_tui.engine.errors import Exit
 from tests.e2e.conftest import NOW
 from tests.e2e.world import World
 from tests.thorough import often
+from tests.waiting import wait_until
 
 Generations = Mapping[ComponentKey, tuple[Generation, ...]]
 
@@ -158,6 +160,22 @@ def test_a_reset_throws_away_what_a_demo_is_made_of_and_nothing_else(
     assert (folder / "mine").read_text() == "kept"
     assert not (folder / "state").exists()
     assert not (folder / "live").exists()
+
+
+def test_first_starts_at_once_make_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled: list[Path] = []
+    spoken: list[str] = []
+
+    def fill(where: Path, *_: object) -> None:
+        filled.append(where)
+        wait_until(lambda: len([line for line in spoken if "waiting until it is made" in line]) == 2)
+
+    monkeypatch.setattr(build, "_fill", fill)
+    with ThreadPoolExecutor() as pool:
+        started = [pool.submit(build.make, tmp_path / "demo", say=spoken.append) for _ in range(3)]
+        made = [one.result() for one in started]
+    assert sorted(made) == [False, False, True]
+    assert filled == [tmp_path / "demo"]
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:

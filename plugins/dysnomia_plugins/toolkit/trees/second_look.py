@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
-from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, open_folder
 from dysnomia_plugins.toolkit.trees.member import kind_of
 from dysnomia_plugins.toolkit.trees.names import RootAt, own_name
+from dysnomia_plugins.toolkit.trees.unreadable import unreadable
 from dysnomia_plugins.toolkit.trees.walk import opened_root
 
 MOST = 1000
@@ -60,8 +60,7 @@ def _changed_below(root: RootAt, when: range) -> Iterator[str]:
     except FileNotFoundError:
         return
     except OSError as error:
-        hint = "run it as root, or as the owner" if isinstance(error, PermissionError) else ""
-        raise PluginError(f"{error.filename or root.path} cannot be read ({error.strerror})", hint) from error
+        raise unreadable(str(error.filename or root.path), error) from error
 
 
 def _changed_in(top: int, prefix: str, when: range) -> Iterator[str]:

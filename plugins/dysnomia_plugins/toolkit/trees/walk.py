@@ -20,6 +20,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at, open_folder, proc_path, read_xattrs
 from dysnomia_plugins.toolkit.trees.member import Kind, Member, kind_of
 from dysnomia_plugins.toolkit.trees.names import RootAt, own_name
+from dysnomia_plugins.toolkit.trees.unreadable import unreadable
 
 _TRIES = 3
 _KINDS = 1000
@@ -190,7 +191,7 @@ class Walk:
             except FileNotFoundError:
                 self.missing.append(root.root)
             except OSError as error:
-                raise self._unreadable(str(error.filename or root.path), error) from error
+                raise unreadable(str(error.filename or root.path), error) from error
 
     def _tree(self, root: RootAt, descriptor: int) -> Iterator[Seen]:
         """Depth first, without recursion: folders may be nested deeper than Python's stack is."""
@@ -252,7 +253,7 @@ class Walk:
         try:
             return taker.take(frame.prefix, frame.descriptor, frame.entries, frame.at)
         except OSError as error:
-            raise self._unreadable(posixpath.join(frame.path, str(error.filename)), error) from error
+            raise unreadable(posixpath.join(frame.path, str(error.filename)), error) from error
 
     def _same_file(self, name: str, entry: str, frame: _Frame) -> Seen | None:
         """A file that is as it was, and has no other name; None for all others."""
@@ -326,7 +327,7 @@ class Walk:
             except LinkInTheWay:
                 self.changed.append(f"{name} became something else")
             except PermissionError as error:
-                raise self._unreadable(posixpath.join(frame.path, entry), error) from error
+                raise unreadable(posixpath.join(frame.path, entry), error) from error
         elif seen.st_nlink > 1 and (seen.st_dev, seen.st_ino) in self._first:
             link = self._first[seen.st_dev, seen.st_ino]
             yield Seen(name, Kind.HARDLINK, -1, seen, frame.path, self._owners, link=link)
@@ -345,7 +346,7 @@ class Walk:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise self._unreadable(posixpath.join(frame.path, entry), error) from error
+            raise unreadable(posixpath.join(frame.path, entry), error) from error
         try:
             member = self._file(name, descriptor, frame, first=True)
             if member is None:
@@ -370,10 +371,6 @@ class Walk:
     def _remember(self, name: str, seen: os.stat_result) -> None:
         if seen.st_nlink > 1 and self.names is None:
             self._first[seen.st_dev, seen.st_ino] = name
-
-    def _unreadable(self, path: str, error: OSError) -> PluginError:
-        hint = "run it as root, or as the owner" if isinstance(error, PermissionError) else ""
-        return PluginError(f"{path} cannot be read ({error.strerror})", hint)
 
 
 def _opened(name: str, folder: int) -> int:

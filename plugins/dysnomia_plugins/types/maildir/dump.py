@@ -24,6 +24,7 @@ from dysnomia_plugins.toolkit.trees.dump import TICK, TreeDump
 from dysnomia_plugins.toolkit.trees.known import FILE_SYSTEMS, JUST, LEAST, MAPPED, Known, Noting
 from dysnomia_plugins.toolkit.trees.names import RootAt, purpose_of
 from dysnomia_plugins.toolkit.trees.second_look import Began, changed_since
+from dysnomia_plugins.toolkit.trees.unreadable import unreadable
 from dysnomia_plugins.toolkit.trees.users import users_of
 from dysnomia_plugins.types.maildir import names as naming
 from dysnomia_plugins.types.maildir import numbers
@@ -83,8 +84,7 @@ def _taken(top: str) -> Cut:
             f"{top} goes through a link, or is not a folder", "set mailRoot to the real folder"
         ) from error
     except OSError as error:
-        hint = "run it as root, or as the owner" if isinstance(error, PermissionError) else ""
-        raise PluginError(f"{error.filename or top} cannot be read ({error.strerror})", hint) from error
+        raise unreadable(str(error.filename or top), error) from error
     return cut
 
 
