@@ -10,19 +10,16 @@ from dysnomia_plugins.base import Probe
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.generations import SIGNS
 from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
-from dysnomia_tui.engine import Schedule, TimerState
-from dysnomia_tui.engine.applications.model import Part
 from dysnomia_tui.engine.engine import SLOW
 from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.probing.client import NOT_ANSWERING
-from dysnomia_tui.engine.records import Application, ComponentView, Health, JobState
+from dysnomia_tui.engine.records import ComponentView, Health, JobState
 from tests.app.driving import driven
 from tests.app.fake_world import (
     CRM,
     DOCUMENTS,
     ORDERS,
     SETTINGS,
-    World,
     component,
     fake_settings,
     generation,
@@ -127,104 +124,6 @@ async def test_the_cursor_stays_where_it_was_moved_after_a_jump_to_a_generation(
         await run.until(lambda: run.main.list.items and run.main.list.items[0].number == 215)
         assert run.main.list.item is not None
         assert run.main.list.item.number == 209
-
-
-async def test_marks_show_exactly_what_their_deletion_would_free() -> None:
-    async with driven() as run:
-        # 211 and 213 share one snapshot: only both together free it.
-        await run.press("2", "j", "space")
-        await run.until(lambda: "1 marked: to trash: 0B" in run.text())
-        await run.press("j", "space")
-        await run.until(lambda: "2 marked: to trash: 1" in run.text())
-        line = next(line for line in run.text().splitlines() if "marked" in line)
-        assert line.split("to trash: ")[1].startswith("119M")
-
-
-async def test_marks_survive_sort_filter_and_a_visit_elsewhere() -> None:
-    async with driven() as run:
-        await run.press("2", "space", "S", "enter", "slash", *"guard", "enter")
-        assert run.main.here().marks == (214,)
-        await run.press("escape", "1", "j", "k")
-        assert run.main.here().marks == (214,)
-        await run.press("U") if run.main.list.has_focus else await run.press("2", "U")
-        assert run.main.here().marks == ()
-
-
-async def test_a_filter_is_live_shown_and_taken_away_by_escape() -> None:
-    async with driven() as run:
-        await run.press("2", "slash", *"guard")
-        assert [g.number for g in run.main.list.shown] == [212]
-        await run.press("enter")
-        assert "1/1 of 40, filter: guard" in run.text()
-        await run.press("escape")
-        assert len(run.main.list.shown) == 40
-
-
-async def test_a_filter_of_the_tree_is_shown_as_long_as_it_hides_something() -> None:
-    async with driven() as run:
-        await run.press("slash", *"orders", "enter")
-        await run.until(lambda: "filter: orders" in run.text())
-        assert [str(row.key) for row in run.main.units.shown] == ["postgresql/orders"]
-        await run.press("escape")
-        await run.until(lambda: "filter: orders" not in run.text())
-        assert len(run.main.units.shown) > 1
-
-
-async def test_sorting_by_the_same_column_turns_it_and_escape_ends_it() -> None:
-    async with driven() as run:
-        await run.press("2", "S", "enter")
-        assert run.main.list.order.column == "number"
-        assert run.main.list.shown[0].number == 214
-        assert "▼" in run.text()
-        await run.press("S", "enter")
-        assert run.main.list.shown[0].number == 175
-        assert "▲" in run.text()
-        await run.press("R")
-        assert run.main.list.shown[0].number == 214
-        await run.press("escape")
-        assert not run.main.list.order.column
-        assert "▼" not in run.text()
-        assert run.main.list.has_focus
-
-
-async def test_a_narrow_column_shows_its_arrow_and_each_component_has_its_own_order() -> None:
-    async with driven() as run:
-        await run.press("2", "S", *"jjjj", "enter")
-        assert run.main.list.order.column == "size"
-        assert "siz▼" in run.text()
-        await run.press("1", "j", "2")
-        assert not run.main.list.order.column
-        await run.press("1", "k", "2")
-        assert "siz▼" in run.text()
-
-
-async def test_a_range_is_marked() -> None:
-    async with driven() as run:
-        await run.press("2", "j", "space", "j", "j", "j", "V")
-        assert run.main.here().marks == (209, 210, 211, 212, 213)
-
-
-async def test_a_list_without_a_head_has_one_while_it_is_sorted() -> None:
-    async with driven() as run:
-        run.app.go.browse(ORDERS, 214)
-        await run.settled()
-        assert "section" not in run.text().splitlines()[3]
-        await run.press("S", "enter")
-        assert "section▲" in run.text().splitlines()[3]
-        await run.press("escape")
-        assert "section▲" not in run.text()
-
-
-async def test_a_click_on_a_head_sorts_and_on_a_row_goes_there() -> None:
-    async with driven() as run:
-        table = run.main.list
-        await run.pilot.click(table, offset=(35, 1))
-        await run.settled()
-        assert table.order.column == "size"
-        await run.pilot.click(table, offset=(10, 4))
-        await run.settled()
-        assert table.row == 2
-        assert table.has_focus
 
 
 async def test_enter_goes_in_and_shows_the_contents_then_the_rows() -> None:
@@ -409,69 +308,6 @@ async def test_interrupted_jobs_are_recovered_by_who_may_write_and_only_once() -
         assert run.engine.recovered == 0
 
 
-async def test_first_start_lists_what_was_found_and_adopts_it() -> None:
-    bare = World(found=world().found, labels=(), notice="you are not root: only what alice may read is listed")
-    async with driven(bare) as run:
-        await run.until(lambda: "wiki" in run.text())
-        text = run.text()
-        assert "Nothing is configured here yet" in text
-        assert "not root" in text
-        assert "try the demo" in text
-        assert "sqliteDir = /srv/wiki" in run.text()
-        await run.press("enter")
-        await run.confirmation()
-        assert "would write /etc/dysnomia/containers/sqlite-wiki" in run.text()
-        await run.press("enter")
-        await run.until(lambda: run.engine.submitted)
-        assert run.engine.submitted[0].kind is Kind.ADOPT
-
-
-async def test_an_application_is_the_first_of_what_was_found_and_is_adopted_as_a_group() -> None:
-    part = Part(ComponentKey("mysql", "wiki"), "mysql-database", {"type": "mysql-database"})
-    wiki = Application("mediawiki", "MediaWiki", "/etc/mediawiki/LocalSettings.php", "https://x/", True, (part,))
-    bare = World(found=world().found[1:], applications=(wiki,), labels=())
-    async with driven(bare) as run:
-        await run.until(lambda: "MediaWiki" in run.text())
-        assert "/etc/mediawiki/LocalSettings.php" in run.text()
-        assert "mysql/wiki" in run.text()
-        await run.press("enter")
-        await run.confirmation()
-        assert "would write [groups.mediawiki]" in run.text()
-        await run.press("enter")
-        await run.until(lambda: run.engine.submitted)
-        assert run.engine.submitted[0].keys == (part.key,)
-
-
-async def test_adoption_offers_to_snapshot_regularly_where_no_timer_does() -> None:
-    snapshot, check = TimerState("snapshot", "02:00", "no"), TimerState("check", "Sun 05:00", "no")
-    bare = World(found=world().found, labels=(), schedule=Schedule((snapshot, check)))
-    async with driven(bare) as run:
-        await run.until(lambda: "wiki" in run.text())
-        await run.press("enter")
-        await run.until(lambda: "Snapshot it regularly" in run.text())
-        assert "snapshot 02:00, check Sun 05:00" in run.text()
-        await run.press("enter")
-        await run.confirmation()
-        assert "would write and start timers" in run.text()
-    timed = replace(snapshot, written="yes")
-    for schedule in (Schedule((timed, check)), Schedule((snapshot, check), problem="systemd does not run here")):
-        async with driven(replace(bare, schedule=schedule)) as run:
-            await run.until(lambda: "wiki" in run.text())
-            await run.press("enter")
-            await run.confirmation()
-            assert "timers" not in run.text()
-            assert ("systemd does not run here" in run.text()) == bool(schedule.problem)
-
-
-async def test_found_state_that_cannot_be_read_shows_the_line_that_could() -> None:
-    bare = World(found=world().found[1:], labels=())
-    async with driven(bare) as run:
-        await run.until(lambda: "old" in run.text())
-        await run.press("enter")
-        assert "sudo -u postgres dysnomia-tui" in run.toasts()
-        assert run.engine.submitted == []
-
-
 async def test_a_store_that_cannot_be_read_says_so_and_goes_on() -> None:
     class Broken(Exception):
         pass
@@ -606,36 +442,3 @@ async def test_the_footer_names_the_key_that_works_where_another_was_refused(wan
         assert f"{key} snap " in run.text()
         await run.press(key)
         assert (await run.confirmation()).plan.kind == "snapshot"
-
-
-async def test_the_cursor_lands_on_what_was_adopted() -> None:
-    async with driven() as run:
-        found = next(item for item in run.engine.world.found if item.readable)
-        run.main.units.go_to(f"?{found.type}/{found.container}/{found.component}")
-        await run.settled()
-        await run.press("enter")
-        await run.confirmation()
-        await run.press("enter")
-        await run.until(lambda: run.engine.submitted)
-        key = ComponentKey(found.container, found.component)
-        first = run.engine.world.containers[0]
-        view = replace(first.components[0], key=key, health=Health.NEVER, generations=0, newest=None)
-        others = [one for one in run.engine.world.containers if one.name != key.container]
-        own = next((one for one in run.engine.world.containers if one.name == key.container), None)
-        made = replace(own or first, name=key.container, components=(*(own.components if own else ()), view))
-        run.engine.world.containers = (*others, made)
-        run.app.poller.look()
-        await run.until(lambda: run.main.here().key == key)
-        rows = run.main.units.items
-        assert found not in [row.found for row in rows], "it is no longer among what is not adopted"
-        assert any(row.found for row in rows)
-
-
-async def test_what_was_found_is_listed_with_type_place_and_size() -> None:
-    async with driven(size=(120, 40)) as run:
-        run.main.units.go_to("?")
-        await run.settled()
-        line = next(line for line in run.text().splitlines() if "wiki" in line and "412M" in line.split("wiki")[-1])
-        found = next(item for item in run.engine.world.found if item.component == "wiki")
-        assert found.type in run.text()
-        assert line
