@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dysnomia_base.records import dataclass
@@ -115,6 +115,7 @@ class Reader:
         """``live``: an open connection to read by instead, with its locks; whoever opened it closes it."""
         self.path = at if isinstance(at, Path) else at.path
         self._cancel = cancel
+        self._kinds: Mapping[str, str] | None = None
         self._ours = live is None
         with explained(self.path):
             if live is not None:
@@ -177,11 +178,19 @@ class Reader:
 
     def tables(self, objects: Sequence[SchemaObject]) -> Iterator[Table]:
         """Every table that holds rows of its own."""
-        shadows = {f"{one.name}_{suffix}".lower() for one in objects for suffix in _SHADOWS.get(one.module, ())}
-        for one in objects:
-            if one.type == "table" and not one.virtual:
-                with explained(self.path):
-                    yield self._table(one.name, "shadow" if one.name.lower() in shadows else "table")
+        for name, kind in _kinds(objects).items():
+            with explained(self.path):
+                yield self._table(name, kind)
+
+    def table(self, name: str) -> Table | None:
+        """One of them by its name, None where there is none. The schema is taken to be what it was at the first."""
+        if self._kinds is None:
+            self._kinds = _kinds(self.objects())
+        kind = self._kinds.get(name)
+        if kind is None:
+            return None
+        with explained(self.path):
+            return self._table(name, kind)
 
     def _table(self, name: str, kind: str) -> Table:
         info = [
@@ -350,11 +359,20 @@ def _scan_schema(reader: Reader, objects: Sequence[SchemaObject], sink: ContentS
     sink.end_section(size=sum(len(_bytes(line)) + 1 for line in reader.schema_lines(objects)))
 
 
+def _kinds(objects: Sequence[SchemaObject]) -> Mapping[str, str]:
+    """The tables that hold rows of their own, in order: ``table``, or ``shadow`` behind a virtual one."""
+    shadows = {f"{one.name}_{suffix}".lower() for one in objects for suffix in _SHADOWS.get(one.module, ())}
+    return {
+        one.name: "shadow" if one.name.lower() in shadows else "table"
+        for one in objects
+        if one.type == "table" and not one.virtual
+    }
+
+
 def find_table(reader: Reader, section: Section) -> Table:
     """The table a section of the contents index is about. Raises PluginError."""
-    for table in reader.tables(reader.objects()):
-        if table.name == section.name:
-            return table
+    if (table := reader.table(section.name)) is not None:
+        return table
     raise PluginError(f"the snapshot holds no table {section.name!r}", "its contents index is of another snapshot")
 
 
