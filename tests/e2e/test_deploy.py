@@ -107,6 +107,15 @@ def test_killed_and_run_again_it_comes_to_the_same(world: World) -> None:
     assert world.run("dysnomia-containers", "--deploy").err.strip() == "there is nothing to do"
 
 
+def test_what_takes_the_active_ones_alone_says_which_are_not(world: World) -> None:
+    for action in (("--snapshot",), ("-o", "lock"), ("--restore", "-y")):
+        err = world.run("dysnomia-containers", *action).err.strip()
+        assert err.startswith("there is nothing to do: ")
+        assert err.endswith("available and not active: dysnomia-containers --deploy activates them")
+    world.run("dysnomia-containers", "--deploy")
+    assert "nothing to do" not in world.run("dysnomia-containers", "--snapshot").err
+
+
 def test_components_side_by_side(world: World) -> None:
     """With two at once, both are in their module at the same time; each line says whose it is."""
     waiting = world.root / "notes.wait"

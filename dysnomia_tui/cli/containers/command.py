@@ -288,6 +288,16 @@ def _refused(args: argparse.Namespace) -> Exit | None:
     return status
 
 
+def _left_out(engine: Engine, args: argparse.Namespace) -> str:
+    """Which components an action passes over that takes the active ones alone."""
+    waiting = engine.deployment(_only(args)).new
+    if args.action in ("deploy", "collect-garbage") or not waiting:
+        return ""
+    several = len(waiting) > 1
+    which = f"{len(waiting):,} components are" if several else f"{waiting[0]} is"
+    return f": {which} available and not active: dysnomia-containers --deploy activates {'them' if several else 'it'}"
+
+
 def _each(
     engine: Engine, args: argparse.Namespace, phases: Sequence[Sequence[BatchItem]], hearing: Heard
 ) -> int:  # fmt: skip
@@ -299,7 +309,7 @@ def _each(
     for work in phases:
         crew.carry_out(work)
     if not any(phases):
-        say("there is nothing to do")
+        say("there is nothing to do" + _left_out(engine, args))
     status = jobs.worst(crew.exits)
     hearing.batch(crew.records)
     if args.json:
