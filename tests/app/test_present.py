@@ -89,10 +89,20 @@ def test_why(reason: Reason, restored: int | None, who: str, shown: str) -> None
         (Delta(1, "", 0, 0, 0, 0, False), "same"),
         (Delta(1, "", 1, 1, 0, 5, True), "schema"),
         (Delta(1, "", 3, 1, 0, None, False), "4 ch."),
+        (Delta(1, "", 9_999, 0, 0, None, False), "9999 ch."),
+        (Delta(1, "", 100_000, 1, 0, None, False), "100K ch."),
     ],
 )
 def test_net_rows(delta: Delta | None, shown: str) -> None:
     assert generations.net_rows(generation(ORDERS, 2, delta=delta)).plain == shown
+
+
+@pytest.mark.parametrize(
+    ("changed", "shown"), [(0, "="), (3, "~3"), (999, "~999"), (20_002, "20K"), (100_001, "100K"), (5_000_000, "5.0M")]
+)
+def test_changed_sections_fit_four_cells(changed: int, shown: str) -> None:
+    delta = Delta(1, "", changed, 0, 0, 0, False)
+    assert generations.changed_sections(generation(ORDERS, 2, delta=delta)).plain == shown
 
 
 @given(st.integers(40, 200), st.sampled_from(list(ZoneKind)))

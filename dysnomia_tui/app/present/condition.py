@@ -82,7 +82,8 @@ def log_line(fact: Fact, times: Times) -> Text:
 
 def container_told(container: ContainerView, probe: Probe | None) -> list[Text]:
     """The second pane of a container: how its server is, and who is connected."""
-    shown = [plain(f"{container.title or container.type}, {plural(len(container.components), 'component')}")]
+    kind = container.title or container.type or "type not known"
+    shown = [plain(f"{kind}, {plural(len(container.components), 'component')}")]
     if container.problem:
         shown.append(plain(f"! {container.problem}", styles.BAD))
     if container.remedy:

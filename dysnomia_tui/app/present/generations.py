@@ -11,7 +11,7 @@ from rich.text import Text
 from dysnomia_store.model import Generation, Reason
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
-from dysnomia_tui.app.present.sizes import signed, size
+from dysnomia_tui.app.present.sizes import signed, size, tally
 from dysnomia_tui.app.present.text import join, plain, width
 from dysnomia_tui.app.present.times import Times
 
@@ -191,19 +191,21 @@ def net_rows(generation: Generation) -> Text:
         return plain("schema", styles.WARN)
     if delta.net_rows is None:
         changed = delta.changed + delta.added + delta.removed
-        return plain(f"{changed} ch." if changed else "same", styles.PLAIN if changed else styles.DIM)
+        count = str(changed) if changed < 10_000 else tally(changed)  # eight cells
+        return plain(f"{count} ch." if changed else "same", styles.PLAIN if changed else styles.DIM)
     if delta.net_rows == 0:
         return plain("±0" if delta.changed else "same", styles.DIM)
     return plain(signed(delta.net_rows), styles.GOOD if delta.net_rows > 0 else styles.BAD)
 
 
 def changed_sections(generation: Generation) -> Text:
-    """``~3`` sections that differ from the generation before."""
+    """``~3`` sections that differ from the generation before, ``20K`` in as many cells."""
     delta = generation.delta
     if delta is None:
         return plain("")
     count = delta.changed + delta.added + delta.removed
-    return plain(f"~{count}" if count else "=", styles.WARN if count else styles.DIM)
+    shown = f"~{count}" if count < 1000 else tally(count)
+    return plain(shown if count else "=", styles.WARN if count else styles.DIM)
 
 
 def state(generation: Generation, *, wide: bool) -> Text:
