@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -90,5 +92,39 @@ def test_what_is_on_another_file_system_below_its_root_is_left_and_named(tmp_pat
         (site.live / "disk" / "file").write_text("changed")
         (why,) = site.conflicts("file:data/disk/file")
         assert why.startswith("data/disk/file is on a file system of its own below its root")
+
+    _in_private_mounts(work)
+
+
+@needs_mounts
+def test_a_read_only_file_system_is_named_as_that(tmp_path: Path) -> None:
+    def work() -> None:
+        site = _site(tmp_path, "srv")
+        _lose(site)
+        _bind(site.live.parent, site.live.parent)
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(site.live.parent)], check=True)
+        reasons = site.conflicts("file:data/notes.txt", "file:data/new")
+        assert len(reasons) == 2
+        assert all("is on a file system that is mounted read-only" in why for why in reasons)
+
+    _in_private_mounts(work)
+
+
+@needs_mounts
+def test_what_cannot_be_made_is_told_with_its_folder(tmp_path: Path) -> None:
+    """It was the name alone: ".dysnomia-…-beside: No space left on device"."""
+
+    def work() -> None:
+        site = _site(tmp_path, "srv")
+        _lose(site)
+        subprocess.run(["mount", "-o", "remount,nr_inodes=100", str(tmp_path / "disk")], check=True)
+        rows = site.rows(*LOST)
+        look = site.look(rows)
+        with suppress(OSError):
+            for number in range(100):
+                (tmp_path / "disk" / f"ballast-{number}").touch()
+        with pytest.raises(OSError, match="No space left") as failed:
+            site.put(rows, look)
+        assert failed.value.filename.startswith(str(tmp_path / "own" / "srv" / ".dysnomia-"))
 
     _in_private_mounts(work)
