@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dysnomia_base.ownership import is_obeyed, may_be_made, refusal, who_else_reads
+from dysnomia_base.ownership import NAMESPACE, is_obeyed, may_be_made, refusal, root_is_unmapped, who_else_reads
 from dysnomia_base.records import replace
 from dysnomia_base.secret import Secret
+from dysnomia_tui.config.errors import SettingsError
 from dysnomia_tui.config.model import ComponentSettings, NotifySettings, Settings
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _documents(folders: Sequence[Path], caller: int) -> tuple[list[Document], li
     documents = []
     left_out = []
     for folder in dict.fromkeys(folders):
-        if (folder / "config.toml").is_file():
+        if _is_file(folder / "config.toml"):
             refused = refusal(folder / "config.toml", caller)
             if refused:
                 left_out.append(refused)
@@ -102,6 +103,15 @@ def _documents(folders: Sequence[Path], caller: int) -> tuple[list[Document], li
 
             documents.append(read_document(folder / "config.toml"))
     return documents, left_out
+
+
+def _is_file(path: Path) -> bool:
+    """Raises SettingsError where that may not be seen: what it forbids would be allowed."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        hint = NAMESPACE if root_is_unmapped() else "let yourself read it, or let HOME name your own folder"
+        raise SettingsError(f"{path}: {error.strerror}", hint) from error
 
 
 def groups_now(settings: Settings) -> Mapping[str, Any]:

@@ -22,7 +22,8 @@ def parse_time(typed: str, now: datetime, zone: tzinfo | None = None) -> datetim
     """The moment an operator means, in UTC.
 
     A time of day alone is its last occurrence; a day alone is that day's end. Where a change of clocks makes a time
-    of day happen twice, the earlier one is meant: what is looked for is a state from *before* the trouble.
+    of day happen twice, the earlier one is meant: what is looked for is a state from *before* the trouble. One that
+    a change leaves out is the moment of that change: all before it was earlier than that by any clock.
 
     Args:
         now: aware.
@@ -85,9 +86,31 @@ def _moment(day: date, at: tuple[int, int, int], zone: tzinfo | None, typed: str
         naive = datetime(day.year, day.month, day.day, *at)
     except ValueError:
         raise TimeNotUnderstood(f"{_short(typed)} is not a time of day; try {EXAMPLES}") from None
-    if zone is not None:
-        return naive.replace(tzinfo=zone).astimezone(UTC)
-    return naive.astimezone().astimezone(UTC)
+    first, last = sorted(_in_utc(naive.replace(fold=fold), zone) for fold in (0, 1))
+    if _of_clock(first, zone) == naive:
+        return first
+    return _change(first, last, zone)  # clocks went from before it to after it
+
+
+def _in_utc(naive: datetime, zone: tzinfo | None) -> datetime:
+    return (naive.astimezone() if zone is None else naive.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _of_clock(moment: datetime, zone: tzinfo | None) -> datetime:
+    """What a clock in the zone shows then."""
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def _change(first: datetime, last: datetime, zone: tzinfo | None) -> datetime:
+    """When clocks were set between two moments, to the second."""
+    before = first.astimezone(zone).utcoffset()
+    while last - first > timedelta(seconds=1):
+        middle = (first + (last - first) / 2).replace(microsecond=0)
+        if middle.astimezone(zone).utcoffset() == before:
+            first = middle
+        else:
+            last = middle
+    return last
 
 
 def _day(words: str, today: date, typed: str) -> date:

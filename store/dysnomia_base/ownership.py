@@ -30,6 +30,8 @@ MAX_LINKS = 40
 _DISTRIBUTION_GIDS = 100
 """Groups below are numbered by the distribution (Debian policy 9.2.2); users' groups are not among them."""
 _ACCESS_LIST = "system.posix_acl_access"
+NAMESPACE = "this is a user namespace without the machine's root (unshare -r, PrivateUsers=); run it outside of it"
+_OVERFLOW_UID, _UID_MAP = Path("/proc/sys/kernel/overflowuid"), Path("/proc/self/uid_map")
 _PACKAGES = ("/nix/store/", "/usr/share/", "/usr/lib/")
 """Where packages are, whose files nobody but root changes, and which link to many others, and to data of theirs."""
 
@@ -189,6 +191,8 @@ def _is_device(path: str) -> bool:
 def why_not_status(status: os.stat_result, uid: int) -> str:
     """Why another user can write a file of this status, without its name; ``""`` where nobody may."""
     if status.st_uid not in (0, uid):
+        if root_is_unmapped() and status.st_uid == os.stat("/").st_uid:  # noqa: PTH116
+            return f"belongs to nobody here: {NAMESPACE}"
         return f"belongs to {_user(status.st_uid)}, neither root nor you"
     if stat.S_ISLNK(status.st_mode):
         return ""  # nobody writes a link; who may replace it is the folder's matter
@@ -197,6 +201,18 @@ def why_not_status(status: os.stat_result, uid: int) -> str:
     if status.st_mode & stat.S_IWGRP and not _only_ours(status.st_gid, uid):
         return f"may be written by group {_group(status.st_gid)}"
     return ""
+
+
+def root_is_unmapped() -> bool:
+    """Whether root's files belong to nobody here: this process is in a user namespace that lacks the machine's root."""
+    try:
+        uid = os.stat("/").st_uid  # noqa: PTH116
+        if uid != int(_OVERFLOW_UID.read_text()):
+            return False
+        lines = [line.split() for line in _UID_MAP.read_text().splitlines()]
+    except (OSError, ValueError):
+        return False
+    return not any(int(first) <= uid < int(first) + int(count) for first, _, count in lines)
 
 
 def _why_not(path: str, status: os.stat_result, uid: int, *, last: bool) -> str:

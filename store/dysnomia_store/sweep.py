@@ -29,11 +29,14 @@ def sweep(store: Store, workspace: Workspace, alive: Callable[[str], bool]) -> I
     with in_words("sweeping the store"):
         staged = [Path(entry.path) for entry in entries(workspace.layout.top("staging"))]
         _sweep_processes(workspace, [path for path in staged if _process(path)])
+        swept: dict[str, None] = {}
         for path in staged:
             job = path.name.rpartition(".")[0]
             if not _process(path) and not alive(job):
                 workspace.disk.remove_tree(path)
-                yield f"deleted what job {job} left in staging"
+                swept[job] = None
+        for job in swept:  # a job has several folders there
+            yield f"deleted what job {job} left in staging"
         for entry in list(entries(workspace.layout.top("trash"))):
             if not (Path(entry.path) / "collection.json").exists() and _empty(Path(entry.path)):
                 workspace.disk.remove_tree(Path(entry.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from dysnomia_tui.app.present.sizes import age, duration, signed, size, tally
 from dysnomia_tui.app.present.times import TimeNotUnderstood, Times, ZoneKind, parse_time
+from dysnomia_tui.config import moments
 
 NOW = datetime(2025, 11, 22, 14, 22, 7, tzinfo=UTC)
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -92,6 +94,26 @@ def test_the_servers_zone_is_meant_where_it_is_shown() -> None:
     assert parse_time("14:05", times(ZoneKind.SERVER)) == utc(2025, 11, 22, 13, 5)
     assert parse_time("14:05", times(ZoneKind.RELATIVE)) == utc(2025, 11, 22, 13, 5)
     assert parse_time("14:05 UTC", times(ZoneKind.SERVER)) == utc(2025, 11, 22, 14, 5)
+
+
+@pytest.mark.parametrize("zone", [AMSTERDAM, None], ids=["named", "system's"])
+def test_an_hour_that_a_change_of_clocks_leaves_out_is_that_change(
+    zone: ZoneInfo | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the system's zone 02:30 was 01:30, and in a named one 03:30: half an hour before the change, or after it."""
+    monkeypatch.setenv("TZ", "Europe/Amsterdam")
+    time.tzset()
+    try:
+        change = utc(2027, 3, 28, 1)
+        for typed in ("2027-03-28 02:00", "2027-03-28 02:30", "2027-03-28 02:59:59", "28 Mar 02:30"):
+            assert moments.parse_time(typed, utc(2027, 3, 28, 8), zone) == change, typed
+        assert moments.parse_time("02:30", utc(2027, 3, 28, 8), zone) == change
+        assert moments.parse_time("2027-03-28 01:59:59", utc(2027, 3, 28, 8), zone) == change - timedelta(seconds=1)
+        assert moments.parse_time("2027-03-28 03:00", utc(2027, 3, 28, 8), zone) == change
+        assert moments.parse_time("2026-10-25 02:30", utc(2027, 3, 28, 8), zone) == utc(2026, 10, 25, 0, 30)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_an_hour_that_happens_twice_means_the_earlier_one() -> None:

@@ -193,4 +193,10 @@ def test_where_proc_is_not_mounted_that_is_said(tmp_path: Path) -> None:
     without = ["unshare", "--mount", "--propagation=private", "sh", "-c", 'umount -l /proc && exec "$@"', "sh"]
     said = world.run("dysnomia", "-o", "activate", "-C", "box", "-c", "thing", through=without, status=1)
     assert "no job can run here: /proc is not mounted: mount -t proc" in said.err
+    world.container("files", type="fileset", targetDir=str(tmp_path / "srv"))
+    world.component("files/site", ".dysnomia-fileset", "mkdir data\n")
+    for operation in ("activate", "snapshot"):
+        world.run("dysnomia", "-o", operation, "-C", "files", "-c", "site")
+    said = world.run("dysnomia", "-o", "restore", "-C", "files", "-c", "site", through=without, status=8)
+    assert "/proc is not mounted: mount -t proc" in said.err, "it was: the process that asks failed (status 1)"
     world.run("dysnomia-snapshots", "--query-all", through=without)

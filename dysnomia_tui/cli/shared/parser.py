@@ -270,6 +270,9 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
     except (EngineError, StoreError, SettingsError) as error:
         as_json = _flushed() and as_json
         return failed(exit_of(error), str(error))
+    except MemoryError:
+        as_json = _flushed() and as_json
+        return failed(Exit.FAILED, "more memory is needed than is free, or than this process may have (ulimit -v)")
     except OSError as error:
         where = at_file(error)
         if not _flushed() or error.filename == OUTPUT:

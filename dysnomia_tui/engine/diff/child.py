@@ -22,6 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from dysnomia_base.limits import in_words
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store import Pair, StoredSnapshot, changed_between, changed_sections, encode
 from dysnomia_store.errors import StoreError
@@ -31,7 +32,7 @@ from dysnomia_tui.engine.diff.protocol import LineReader, RowsRequest, row_of, s
 from dysnomia_tui.engine.diff.second_process import Helper
 from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
 from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
-from dysnomia_tui.engine.diff.spill import SpillFile
+from dysnomia_tui.engine.diff.spill import SpillFile, told_where
 from dysnomia_tui.engine.memory import keep_memory
 from dysnomia_tui.engine.translate import exit_of
 
@@ -207,7 +208,7 @@ def _failure(error: Exception) -> dict[str, Any]:
     """What is sent of it: the words, and what a command ends with."""
     text = str(error)
     if isinstance(error, OSError):
-        text = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        text = in_words(told_where(error))
     return {"failed": text, "exit": int(exit_of(error))}
 
 

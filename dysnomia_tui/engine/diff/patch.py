@@ -14,7 +14,7 @@ from dysnomia_store import Pair, changed_sections
 from dysnomia_tui.engine.diff.compare import Compared, Comparer, Opened
 from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
 from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
-from dysnomia_tui.engine.diff.spill import PrivateFolder
+from dysnomia_tui.engine.diff.spill import PrivateFolder, told_where
 
 PAGE = 1000
 
@@ -32,7 +32,10 @@ def patch_lines(old: SideSpec, new: SideSpec) -> Iterator[str]:
             scratch = folder / name
             scratch.mkdir(mode=0o700)
             sides.append(stack.enter_context(opener_of(side)(side.args, scratch)))
-        yield from sql_patch(sides[0], sides[1], folder, f"{old.title} -> {new.title}")
+        try:
+            yield from sql_patch(sides[0], sides[1], folder, f"{old.title} -> {new.title}")
+        except OSError as error:
+            raise told_where(error) from error
 
 
 def sql_patch(old: Opened, new: Opened, folder: Path, title: str) -> Iterator[str]:

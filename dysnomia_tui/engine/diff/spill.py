@@ -19,10 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from dysnomia_base.exit_codes import NO_SPACE
+
 PREFIX = "dysnomia-diff."
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 RUN_BYTES = 16 << 20
 """What a sort holds in memory, counted in bytes of the rows themselves."""
+_ELSEWHERE = "free some space there, or let TMPDIR name a folder on another disk"
 _TOGETHER = 64
 """Records that are written and read at once,"""
 _PIECE = 1 << 20
@@ -48,7 +51,7 @@ class PrivateFolder:
         root = root or spill_root()
         sweep(root)
         while True:
-            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+            self.path = _new_folder(root)
             self._descriptor = os.open(self.path, _FOLDER)
             with contextlib.suppress(OSError):  # a file system without locks: then nothing is swept there either
                 fcntl.flock(self._descriptor, fcntl.LOCK_SH)
@@ -67,6 +70,14 @@ class PrivateFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _new_folder(root: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+    except OSError as error:
+        hint = _ELSEWHERE if error.errno in NO_SPACE else "let TMPDIR name a folder that can be written"
+        raise OSError(error.errno, f"{error.strerror}: {hint}", str(root)) from error
 
 
 def sweep(root: Path) -> None:
@@ -96,8 +107,14 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def not_kept(error: OSError, folder: Path) -> str:
     """What a person reads where something could not be written into a private folder."""
-    hint = "free some space there, or let TMPDIR name a folder on another disk"
-    return f"{folder.parent} takes no temporary files ({error.strerror or error}): {hint}"
+    return f"{folder.parent} takes no temporary files ({error.strerror or error}): {_ELSEWHERE}"
+
+
+def told_where(error: OSError) -> OSError:
+    """The error, with where it was where it is one of a temporary file, which has no name any more."""
+    if error.filename is not None or error.errno not in NO_SPACE:
+        return error
+    return OSError(error.errno, f"{error.strerror}: {_ELSEWHERE}", str(spill_root()))
 
 
 def temporary(folder: Path, buffering: int = -1) -> IO[bytes]:

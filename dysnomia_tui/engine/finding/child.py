@@ -22,6 +22,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.diff.protocol import LineReader, row_of, send
+from dysnomia_tui.engine.diff.spill import told_where
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
 from dysnomia_tui.engine.finding.find import found_rows
@@ -59,7 +60,7 @@ class Teller:
         send(self._out, {"ready": True})
 
     def failed(self, error: Exception) -> None:
-        words = in_words(error) if isinstance(error, OSError) else str(error)
+        words = in_words(told_where(error)) if isinstance(error, OSError) else str(error)
         send(self._out, {"failed": words, "exit": int(exit_of(error))})
 
 

@@ -22,11 +22,12 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.contents.contents import is_meant
 from dysnomia_tui.engine.diff.compare import Opened
 from dysnomia_tui.engine.diff.pairing import Shape, Side, changed_cells, sides_of
-from dysnomia_tui.engine.errors import Unknown
+from dysnomia_tui.engine.errors import Exit, Unknown
 from dysnomia_tui.engine.finding.asked import Cells, HistoryAsked
 from dysnomia_tui.engine.finding.opening import Known, content_of, opened, rows_of_key
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.records import Change, HistoryLine, RowChange
+from dysnomia_tui.engine.translate import exit_of
 
 PROBLEMS = (StoreError, PluginError, OSError)
 WORTH = 8
@@ -114,7 +115,10 @@ class Follower:
     _said: set[str] = field(default_factory=set)
 
     def lines(self) -> Iterator[HistoryLine]:
-        """A line for each change, newest first. Raises Unknown where no generation can be read."""
+        """A line for each change, newest first.
+
+        Raises Unknown where no generation can be read, and of StoreError, PluginError and OSError what says that there
+        is no room for temporary files."""
         generations = [one for one in reversed(self.machine.store.generations(self.key)) if one.id]
         whole = self.asked.row is None and not self.asked.section and self._names_a_section(generations)
         newer: Look | None = None
@@ -125,6 +129,8 @@ class Follower:
                     look = kept.open(self.machine, generation, self.scratch)
                     self._look(look, newer, kept.read, whole=whole)
                 except PROBLEMS as error:
+                    if exit_of(error) is Exit.NO_SPACE:
+                        raise  # it is not the generation that cannot be read
                     self.say(f"generation {generation.number} cannot be read, and is left out: {error}")
                     continue
                 if newer is not None:
@@ -143,7 +149,9 @@ class Follower:
                 with opened(self.machine, generation, self.scratch) as side:
                     if any(is_meant(section, self.asked.text) for section in side.stored.sections()):
                         return True
-            except PROBLEMS:
+            except PROBLEMS as error:
+                if exit_of(error) is Exit.NO_SPACE:
+                    raise
                 continue  # it is said when it is read
         return False
 

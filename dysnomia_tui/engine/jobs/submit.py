@@ -22,6 +22,9 @@ from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.redact import Redactor
 
 MAKES_ROOM = frozenset({Kind.GC, Kind.EMPTY_TRASH})
+FILES_ENOUGH = 20
+"""So many files a job makes at the most before it does anything."""
+NO_FILES = f"delete or move some files there, {FILES_ENOUGH} are enough to begin, then try again"
 NO_RESERVE = "its reserve was used before: delete or move something else there, 1 MiB is enough, then try again"
 
 
@@ -75,8 +78,24 @@ def _created(machine: Machine, plan: Plan, request: JobRequest) -> tuple[JobFold
         if error.errno not in NO_SPACE:
             raise
         if plan.kind not in MAKES_ROOM or not machine.store.release_reserve():
-            raise StoreFull(
-                f"{plan.title} was not begun: the disk of {machine.settings.statedir} is full",
-                NO_RESERVE if plan.kind in MAKES_ROOM else "collect garbage with 'delete now', or empty the trash",
-            ) from error
+            raise _full(machine, plan) from error
+    try:
         return create_job(machine.jobs, plan, request, machine.settings.group)
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        raise _full(machine, plan) from error  # of files: the reserve is bytes, and one file
+
+
+def _full(machine: Machine, plan: Plan) -> StoreFull:
+    """Why a job could not be begun, and what makes room for it."""
+    statedir = machine.settings.statedir
+    disk = os.statvfs(statedir)
+    if disk.f_files and disk.f_favail < FILES_ENOUGH:
+        what, hint = f"the disk of {statedir} can hold no more files (see df -i)", NO_FILES
+        if plan.kind not in MAKES_ROOM:
+            hint = f"{NO_FILES}; then a collection with 'delete now' frees more"
+    else:
+        what = f"the disk of {statedir} is full"
+        hint = NO_RESERVE if plan.kind in MAKES_ROOM else "collect garbage with 'delete now', or empty the trash"
+    return StoreFull(f"{plan.title} was not begun: {what}", hint)

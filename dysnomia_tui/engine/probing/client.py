@@ -193,6 +193,8 @@ def _answer(output: bytes, status: int) -> Mapping[str, Any]:
     except ValueError:
         if status == -signal.SIGALRM:  # its own limit
             raise NoAnswer(NOT_ANSWERING) from None
+        if not os.path.isdir("/proc/self/fd"):  # noqa: PTH112  # what works by descriptor goes through it
+            raise NoAnswer("/proc is not mounted", hint="mount -t proc proc /proc") from None
         how = f"was killed (signal {-status})" if status < 0 else f"failed (status {status})"
         raise NoAnswer(f"nothing is known of it: the process that asks {how}") from None
     if "error" in answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import subprocess
@@ -11,6 +12,9 @@ import pytest
 
 from dysnomia_base.environment import forget_foreign_folders
 from dysnomia_base.ownership import is_obeyed, may_be_made, may_hold_ours, refusal, refusal_below, why_not_obeyed
+from dysnomia_tui.config.errors import SettingsError
+from dysnomia_tui.config.load import load_settings
+from tests.plugins.conformance.driver import in_child
 
 STRANGER = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -205,3 +209,23 @@ def test_a_file_in_it_that_an_access_list_lets_others_write_is_left_out(file: Pa
     if done.returncode:
         pytest.skip("this file system has no access lists")
     assert refusal_below(top) == f"{file} is left out: it may be written by others, by its access list"
+
+
+@as_root
+def test_in_a_user_namespace_without_root_that_is_the_reason(tmp_path: Path) -> None:
+    """It was "belongs to user nobody (65534), neither root nor you", and of a config.toml "Permission denied" alone."""
+    newuser, set_dumpable = 0x10000000, 4
+    tmp_path.chmod(0o700)
+
+    def as_root_of_a_namespace() -> None:
+        os.setresuid(STRANGER, STRANGER, STRANGER)
+        if ctypes.CDLL(None).unshare(newuser) != 0:
+            return  # not allowed on this machine
+        ctypes.CDLL(None).prctl(set_dumpable, 1, 0, 0, 0)
+        Path("/proc/self/uid_map").write_text(f"0 {STRANGER} 1")
+        assert os.geteuid() == 0
+        assert "user namespace without the machine's root" in why_not_obeyed("/etc/passwd")
+        with pytest.raises(SettingsError, match="user namespace without the machine's root"):
+            load_settings({"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}, machine=tmp_path)
+
+    assert in_child(as_root_of_a_namespace) == 0

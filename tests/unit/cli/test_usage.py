@@ -205,6 +205,7 @@ def test_a_syntax_error_in_config_toml_names_file_and_line(
         (OSError(errno.ENOSPC, "No space left"), Exit.NO_SPACE),
         (PermissionError(errno.EACCES, "Permission denied", "/srv/x"), Exit.REFUSED),
         (KeyboardInterrupt(), Exit.INTERRUPTED),
+        (MemoryError(), Exit.FAILED),
     ],
 )
 def test_every_failure_is_a_line_and_its_exit_code(

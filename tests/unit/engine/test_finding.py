@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -202,3 +204,39 @@ def test_where_what_it_finds_cannot_be_kept_that_is_its_error(ledger: Ledger, mo
     with search, pytest.raises(EngineError, match=r"takes no temporary files \(No space left on device\)") as caught:
         list(search.follow())
     assert caught.value.exit == 9
+
+
+@pytest.fixture
+def no_room(tmp_path: Path) -> Iterator[Path]:
+    """A folder for temporary files in which there is no byte left."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs to mount a tmpfs")
+    with suppress(OSError), (folder / "ballast").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_history_without_room_for_temporary_files_is_no_component_without_generations(
+    ledger: Ledger, no_room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was "has no generation that can be read: make one", and with a little room the older ones were left out."""
+    monkeypatch.setenv("TMPDIR", str(no_room))
+    for asked in (HistoryAsked("2", "table:customers"), HistoryAsked("2")):
+        with Engine(ledger.settings).history(SHOP, asked) as search:
+            with pytest.raises(EngineError) as failed:
+                list(search.follow())
+            assert failed.value.exit is Exit.NO_SPACE
+            assert "has no generation" not in str(failed.value)
+
+
+def test_a_folder_that_takes_no_temporary_files_is_named_with_the_way_out(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    with pytest.raises(EngineError, match="missing: No such file or directory: let TMPDIR name a folder that can"):
+        Engine(ledger.settings).history(SHOP, HistoryAsked("2"))

@@ -16,6 +16,7 @@ from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD
 from dysnomia_store.model import Reason
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import EngineError, Exit
+from dysnomia_tui.engine.jobs.submit import FILES_ENOUGH, NO_FILES
 from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import JobState, JobView
 from tests.unit.engine.machine import ORDERS, EngineFixture, make_machine
@@ -95,6 +96,30 @@ def test_a_disk_that_can_hold_no_more_files_is_critical(small: EngineFixture) ->
     for number in range(os.statvfs(state).f_favail):
         (state / f"ballast-{number}").touch()
     assert ["no more files" in alarm.text for alarm in engine.overview().alarms if alarm.urgent] == [True]
+
+
+def test_a_collection_on_a_disk_that_can_hold_no_more_files_says_how_many_have_to_go(small: EngineFixture) -> None:
+    """It was "1 MiB is enough", and after the reserve had been used for nothing the system's bare words."""
+    state, engine = small.root / "state", small.engine()
+    for number in range(2, 4):
+        small.execute(f"INSERT INTO t VALUES ({number}, 'new')")
+        assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+    with (state / "reserve").open("ab"):
+        pass
+    subprocess.run(["mount", "-o", "remount,nr_inodes=400", str(state)], check=True)
+    ballast = [state / f"ballast-{number}" for number in range(os.statvfs(state).f_favail)]
+    for path in ballast:
+        path.touch()
+    review = engine.gc_review([ORDERS], None, drop=[(ORDERS, 1), (ORDERS, 2)])
+    for plan in (engine.plan_snapshot([ORDERS]), engine.plan_gc(review, now=True)):
+        with pytest.raises(EngineError, match=r"can hold no more files \(see df -i\)") as caught:
+            small.run(engine, plan)
+        assert caught.value.exit is Exit.NO_SPACE
+        assert caught.value.hint.startswith(NO_FILES)
+    for path in ballast[:FILES_ENOUGH]:
+        path.unlink()
+    job = small.run(engine, engine.plan_gc(review, now=True))
+    assert job.state is JobState.DONE, job.message
 
 
 def restored_without_guard(small: EngineFixture, engine: Engine) -> JobView:

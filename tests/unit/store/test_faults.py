@@ -218,3 +218,10 @@ def test_nothing_is_called_done_before_it_is_durable(shop: Shop, place: Path, ke
         assert later, f"{call} {path} is never synced"
         if at < link:
             assert min(later) < link, f"{call} {path} is synced after the link was made"
+
+
+def test_what_a_job_left_in_several_folders_is_told_once(shop: Shop) -> None:
+    for name in ("7.abc", "7.def", "8.abc"):
+        (shop.root / "staging" / name).mkdir(parents=True)
+    lines = sorted(shop.store.sweep(alive=lambda _: False))
+    assert lines == ["deleted what job 7 left in staging", "deleted what job 8 left in staging"]

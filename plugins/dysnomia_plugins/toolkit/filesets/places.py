@@ -66,7 +66,7 @@ class Layout:
         """The place a job uses for a purpose."""
         name = f".dysnomia-{tag}-{purpose}"
         first = self.roots[0] if self.roots else ""
-        return Place(posixpath.join(self._base(first), name))
+        return Place(posixpath.join(self.staged_in(first), name))
 
     def copy_in_the_making(self, place: Place, tag: str) -> str:
         """Where a copy is loaded before it gets its name."""
@@ -81,7 +81,7 @@ class Layout:
         name = posixpath.basename(place.name)
         roots: list[RootAt] = []
         for root in self.roots:
-            base = posixpath.join(self._base(root), name)
+            base = posixpath.join(self.staged_in(root), name)
             roots.append(RootAt(root, _joined(base, root), base))
         return tuple(roots)
 
@@ -110,7 +110,7 @@ class Layout:
         """Whether a root is itself a mount point, which cannot be exchanged: what is in it is moved instead."""
         return self.is_mount(_joined(self.target, root))
 
-    def _base(self, root: str) -> str:
+    def staged_in(self, root: str) -> str:
         """The folder in which a job's own folder for a root is made: on the file system the root's name is on."""
         path = _joined(self.target, root)
         if self.is_mount(path):

@@ -106,6 +106,14 @@ class Folder:
         """The path of a name in it, for messages."""
         return posixpath.join(self.path, name)
 
+    @contextmanager
+    def _telling(self, name: str) -> Iterator[None]:
+        """Have an error of the system's say where the name is that could not be made. Raises OSError."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.shown(name)) from error
+
     def inside(self, name: str) -> str:
         """A path of a name in it for programs and libraries that take paths only; they inherit the descriptor.
 
@@ -176,7 +184,8 @@ class Folder:
         """Make a folder and open it. It inherits no access list of this one's.
 
         Raises FileExistsError, OSError; NotSafe where another process puts something else there meanwhile."""
-        os.mkdir(name, PRIVATE_FOLDER, dir_fd=self.descriptor)
+        with self._telling(name):
+            os.mkdir(name, PRIVATE_FOLDER, dir_fd=self.descriptor)
         made = self.folder(name)
         try:
             if made.stat().st_uid != os.geteuid() or os.listdir(made.descriptor):
@@ -194,7 +203,8 @@ class Folder:
     @contextmanager
     def new_file(self, name: str, flags: int = os.O_WRONLY) -> Iterator[int]:
         """A descriptor of a new file, 0600 and the caller's. Raises FileExistsError, OSError."""
-        descriptor = os.open(name, flags | _NEW, PRIVATE_FILE, dir_fd=self.descriptor)
+        with self._telling(name):
+            descriptor = os.open(name, flags | _NEW, PRIVATE_FILE, dir_fd=self.descriptor)
         try:
             yield descriptor
         finally:
@@ -223,7 +233,8 @@ class Folder:
 
     def make_link(self, name: str, target: str) -> None:
         """A symbolic link. Raises FileExistsError, OSError."""
-        os.symlink(target, name, dir_fd=self.descriptor)
+        with self._telling(name):
+            os.symlink(target, name, dir_fd=self.descriptor)
 
     def point_link(self, name: str, target: str) -> None:
         """``ln -sfn``, without a moment in which there is no link: another link that has the name is replaced, and

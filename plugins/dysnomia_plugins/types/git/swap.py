@@ -8,6 +8,7 @@ references by then cannot any more, and its client is told; one that has is in w
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import stat
@@ -27,6 +28,8 @@ from dysnomia_plugins.types.git.repository import locks_in
 SEAL = "git-seal"
 SEALED = "git-sealed"
 """Written in journals, of jobs before an upgrade too: not to be renamed."""
+_NO_EXCHANGE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+"""What file systems answer that cannot exchange two names: those of FUSE, as a rule."""
 _SEALING = "sealing"
 _REFS = "refs"
 
@@ -101,10 +104,7 @@ def _move_all(wrapper: Folder, old: Folder) -> None:
     if wrapper.seen(_SEALING) is None:
         wrapper.make_folder(_SEALING).close()
     with wrapper.folder(_SEALING) as new:
-        if not _is_folder(new, _REFS):
-            if new.seen(_REFS) is None:
-                new.write_new(_REFS, b"")
-            new.exchange(_REFS, old, _REFS)
+        _close(old, new)
         for name in old.names():
             if name == _REFS:
                 continue
@@ -113,6 +113,39 @@ def _move_all(wrapper: Folder, old: Folder) -> None:
         copy_attributes(old.descriptor, new.descriptor)
         _remove_locks(new)
         new.sync()
+
+
+def _close(old: Folder, new: Folder) -> None:
+    """Have a file where the old repository has its references, and these in the new one."""
+    if not _is_folder(new, _REFS):
+        if new.seen(_REFS) is None:
+            new.write_new(_REFS, b"")
+        try:
+            new.exchange(_REFS, old, _REFS)
+        except OSError as error:
+            if error.errno not in _NO_EXCHANGE:
+                raise
+            new.unlink(_REFS)
+            old.move(_REFS, new, _REFS)
+    while (seen := old.seen(_REFS)) is None or stat.S_ISDIR(seen.st_mode):  # in two steps, or cut off between them
+        if seen is not None:  # a push made it anew in that moment
+            with old.folder(_REFS) as late, new.folder(_REFS) as refs:
+                _merge(late, refs)
+            remove_tree(_REFS, old.descriptor)
+        with suppress(FileExistsError):
+            old.write_new(_REFS, b"")
+
+
+def _merge(late: Folder, refs: Folder) -> None:
+    """Move files to where others of their names may be."""
+    for name in late.names():
+        if not _is_folder(late, name):
+            late.move_over(name, refs, name)
+            continue
+        if refs.seen(name) is None:
+            refs.make_folder(name).close()
+        with late.folder(name) as deeper, refs.folder(name) as into:
+            _merge(deeper, into)
 
 
 def _remove_locks(top: Folder) -> None:

@@ -89,7 +89,7 @@ def explained(path: Path | str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise explain(error, path) from _cause(error)
+        raise explain(error, path) from _cause(error, path)
     except UnicodeEncodeError:
         raise PluginError(f"{show(path)} holds a name that is not UTF-8", "it cannot be named in SQL") from None
     except MemoryError:
@@ -105,13 +105,14 @@ def written(path: Path | str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) in _WRITING:
-            raise explain(error, path) from _cause(error)
+            raise explain(error, path) from _cause(error, path)
         raise
 
 
-def _cause(error: sqlite3.Error) -> OSError | None:
+def _cause(error: sqlite3.Error, path: Path | str) -> OSError | None:
     """What stands for a full disk, whose exit code is its own."""
-    full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    full = code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_CANTOPEN and _takes_no_file(path))
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else None
 
 
@@ -130,6 +131,9 @@ def explain(error: sqlite3.Error, path: Path | str) -> PluginError:
         )
     if code == sqlite3.SQLITE_FULL:
         return PluginError(f"no space is left where {where} is", "free some there, and try again")
+    if code == sqlite3.SQLITE_CANTOPEN and _takes_no_file(path):  # its journal, or its -shm
+        what = f"SQLite can make no file beside {where}: its file system can hold no more (see df -i)"
+        return PluginError(what, "delete or move some files there, and try again")
     if code == sqlite3.SQLITE_READONLY:
         return PluginError(
             f"permission denied: {where} is not writable ({error}){_as_whom()}", _way_out("run as its owner or as root")
@@ -138,6 +142,15 @@ def explain(error: sqlite3.Error, path: Path | str) -> PluginError:
         hint = _way_out("check that it exists, and the permissions of it and its folder")
         return PluginError(f"{where} cannot be opened ({error}){_as_whom()}", hint)
     return PluginError(f"SQLite failed on {where} ({error})")
+
+
+def _takes_no_file(path: Path | str) -> bool:
+    """Whether its file system counts its files, and can hold no more."""
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return False
+    return bool(disk.f_files) and not disk.f_favail
 
 
 def _as_whom() -> str:

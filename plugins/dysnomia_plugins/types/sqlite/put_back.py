@@ -7,12 +7,15 @@ COMMIT leaves live as it was, a killed process too.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from dysnomia_plugins.base import Context, LiveLook, LiveRow, PutRow
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.findings import on_fixed, on_read_only
 from dysnomia_plugins.toolkit.guarded.acting import as_ourselves
 from dysnomia_plugins.types.sqlite.cells import Value, decode_row, quoted
 from dysnomia_plugins.types.sqlite.conflicts import Conflicts
@@ -58,7 +61,7 @@ def lacking(site: Site, deadline: Deadline, section: Section, batches: Iterator[
 def look(site: Site, deadline: Deadline, rows: Sequence[PutRow]) -> LiveLook:
     """See ``StatePlugin.look_at_rows``."""
     with _reading(site, deadline) as live:
-        refusals = _refusals(live, rows)
+        refusals = (*_closed(site.path), *_refusals(live, rows))
         if refusals:
             return LiveLook((), refusals=refusals)
         now = [live.by_key(row.section, row.key) for row in rows]
@@ -69,6 +72,15 @@ def look(site: Site, deadline: Deadline, rows: Sequence[PutRow]) -> LiveLook:
         moved = [at for at, one in enumerate(rows_seen) if one.digest != one.wanted]
         conflicts = Conflicts(live).find([rows[at] for at in moved], [now[at] for at in moved])
         return LiveLook(rows_seen, {moved[at]: why for at, why in conflicts.items()}, tuple(_warnings(live, rows)))
+
+
+def _closed(path: Path) -> Iterator[str]:
+    """Why nothing can be written into the file, whoever asks."""
+    reasons = [finding.text for finding in (*on_read_only(os.fspath(path.parent)), *on_fixed(os.fspath(path)))]
+    yield from reasons
+    for place in (path, path.parent) if not reasons else ():
+        if not os.access(place, os.W_OK):
+            yield f"permission denied: {show(place)} is not writable; run as root or its owner"
 
 
 def _refusals(live: LiveRows, rows: Sequence[PutRow]) -> tuple[str, ...]:

@@ -122,6 +122,8 @@ class LiveTree:
     def refuses(self, name: str) -> str:
         """Why what has a name, or its folder, takes no change, as far as that can be told; ``""`` where it may."""
         with self.parent(name) as (folder, leaf):
+            if os.fstatvfs(folder).f_flag & os.ST_RDONLY:
+                return f"{name} is on a file system that is mounted read-only (mount -o remount,rw)"
             if is_fixed(folder):
                 return f"the folder of {name} is immutable (lsattr -d)"
             if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):

@@ -8,14 +8,13 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dysnomia_plugins.base import LiveLook, LiveRow, Purpose, PutRow
+from dysnomia_plugins.base import LiveLook, LiveRow, PutRow
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.filesets.putting.item import Item, read_raw
 from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
 from dysnomia_plugins.toolkit.findings import existing, free_bytes
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.trees.member import Kind
-from dysnomia_plugins.toolkit.trees.names import below
 from dysnomia_plugins.toolkit.trees.users import users_of
 
 
@@ -108,7 +107,7 @@ class Look:
             return ""  # its folder is looked at with the others
         if refused:
             return refused
-        if device != self._staged_on(name):
+        if device != self._staged_on(name) and not self._stays(at):
             return f"{name} is on a file system of its own below its root, where nothing can be exchanged with it"
         return ""
 
@@ -120,10 +119,9 @@ class Look:
 
     def _staged_on(self, name: str) -> int:
         """The device on which it is made before it gets its place."""
-        layout = self.live.layout
-        made = layout.made("plan", Purpose.BESIDE)
-        base = next(one.base for one in layout.roots_at(made) if below(name, one.root))
-        with folder_at(existing(posixpath.dirname(base))) as folder:
+        root = self.live.root_of(name)
+        assert root is not None, "what is in no root is left before"
+        with folder_at(existing(self.live.layout.staged_in(root.root))) as folder:
             return os.fstat(folder).st_dev
 
     def _writers(self, places: Sequence[int]) -> dict[int, str]:
