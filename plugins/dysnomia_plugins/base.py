@@ -306,6 +306,13 @@ class StatePlugin(Plugin):
 
         raise Unsupported(self.cannot_put_back())
 
+    def rows_besides(self, ctx: Context, stored: Stored, rows: Sequence[PutRow]) -> Iterable[PutRow]:
+        """Return what should come with rows that are asked for, of which they would be of no use without (the bindings
+        of a queue). Those that the plan then names, and no others, are put back. The default has none.
+
+        Raises PluginError, Corrupt."""
+        return ()
+
     def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
         """Return what live holds where rows are to be put back, and what stands against it. Changes and locks nothing.
 
