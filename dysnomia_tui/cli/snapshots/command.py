@@ -68,7 +68,7 @@ def parser() -> Parser:
     result.add_action("--export", "write the generations of ID… to a FILE, for --import")
     result.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
     result.add_argument(
-        "--find", metavar="TEXT", help="rows and lines with TEXT, COLUMN=VALUE, or !TEXT for the others"
+        "--find", metavar="TEXT", help="rows, lines and names of files with TEXT; COLUMN=VALUE; !TEXT for the others"
     )
     result.add_argument(
         "--history-of", metavar="TEXT", help="what became of a section, or of the row with this key, newest first"

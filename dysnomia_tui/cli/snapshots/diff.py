@@ -26,7 +26,8 @@ BETWEEN = " | "
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Print what differs. Exits with 0 whether anything does or not, as a question that was answered.
+    """Print what differs. Exits with 0 whether anything does or not, as a question that was answered; else with what
+    kept the first section from being compared.
 
     Raises Usage for options that exclude each other."""
     from dysnomia_tui.cli.snapshots.command import one_component
@@ -54,9 +55,11 @@ def compare(args: argparse.Namespace) -> int:
             write_json(_as_json(diff, rows=args.rows))
         else:
             print_changes(diff, rows=args.rows)
+        if diff.incomplete:
+            say("not all of it could be compared: see above, or the notes of --json")
+        return diff.incomplete
     finally:
         diff.close()
-    return Exit.OK
 
 
 def _side(text: str) -> Side:
@@ -156,6 +159,8 @@ def all_rows(diff: Diff, change: SectionChange) -> Iterator[RowChange]:
     while page := diff.rows(change, start, PAGE):
         yield from page
         start += len(page)
+        if len(page) < PAGE:
+            return
 
 
 def _lines_of(diff: Diff, change: SectionChange) -> Iterator[dict[str, Any]]:

@@ -44,7 +44,8 @@ def history(args: argparse.Namespace) -> int:
         write_json({"lines": lines, "notes": notes})
     if not lines:
         where = f" in {args.section}" if args.section else ""
-        say(f"no generation of {key} has {visible(args.history_of)}{where} as a key, a line or the name of a section")
+        text = visible(args.history_of)
+        say(f"no generation of {key} has {text}{where} as a whole key, line or name of a section; part of one: --find")
         return Exit.NOT_FOUND
     return Exit.OK
 

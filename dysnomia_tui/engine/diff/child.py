@@ -31,6 +31,7 @@ from dysnomia_tui.engine.diff.protocol import LineReader, RowsRequest, row_of, s
 from dysnomia_tui.engine.diff.second_process import Helper
 from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
 from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
+from dysnomia_tui.engine.diff.spill import SpillFile
 from dysnomia_tui.engine.memory import keep_memory
 from dysnomia_tui.engine.translate import exit_of
 
@@ -58,7 +59,7 @@ class Work:
         self._folder = folder
         self._out = out
         self._asked = asked
-        self._comparer = Comparer(old, new, folder, self._tick, remark=remark)
+        self._comparer = Comparer(old, new, folder, self._tick, remark=remark, results=SpillFile(folder))
         self._changes = spill_changes(_changed(old, new, folder), folder)
         self._done: dict[int, Compared] = {}
         self._failed: dict[int, Exception] = {}

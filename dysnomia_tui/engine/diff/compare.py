@@ -19,7 +19,7 @@ from dysnomia_tui.engine.diff.multiset import may_be_order
 from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side, changes, sides_of
 from dysnomia_tui.engine.diff.rows import Excess
 from dysnomia_tui.engine.diff.second_process import WORTH_IT, Helper
-from dysnomia_tui.engine.diff.spill import Records
+from dysnomia_tui.engine.diff.spill import Records, SpillFile
 from dysnomia_tui.engine.diff.text import TooLong, changed_lines
 from dysnomia_tui.engine.diff.two_passes import Alone, ByTwo, TwoPass
 
@@ -81,6 +81,8 @@ class Comparer:
     helper: Helper | None = None
     remark: str = ""
     """What is to be known of every section that differs and has no note of its own."""
+    results: SpillFile | None = None
+    """Where the rows that differ are kept; None for a file of each section."""
 
     def compare(self, pair: Pair, *, whole: bool = False) -> Compared:
         """Compare one section.
@@ -111,7 +113,7 @@ class Comparer:
 
     def _text(self, old: Section, new: Section) -> Compared:
         sides = self._sides(old, new, _shape(old, new))
-        records = Records(self.folder)
+        records = Records(self.folder, self.results)
         result = Compared(0, 0, 0, rows=records, sides=sides)
         try:
             for change in changed_lines(sides[0].batches, sides[1].batches, self.tick):
@@ -182,7 +184,7 @@ class Comparer:
         return rows
 
     def _paired(self, sides: tuple[Side, Side], removed: Iterable[bytes], added: Iterable[bytes]) -> Compared:
-        result = Compared(0, 0, 0, rows=Records(self.folder), sides=sides)
+        result = Compared(0, 0, 0, rows=Records(self.folder, self.results), sides=sides)
         for before, after in changes(*sides, removed, added, self.folder):
             self._keep(result, before, after, None)
         assert result.rows is not None

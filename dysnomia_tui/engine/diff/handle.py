@@ -42,6 +42,9 @@ class Diff:
         self._lock = threading.Condition()
         self._kept = Records(self._folder.path)
         self._sections = 0
+        self._incomplete = 0
+        self._near = 0
+        """The section asked for last."""
         self._counts: dict[int, Counts] = {}
         self._notes: dict[int, str] = {}
         self._answers: dict[int, Mapping[str, Any]] = {}
@@ -74,6 +77,12 @@ class Diff:
         """The exit code that says what kind of error it is."""
         with self._lock:
             return self._exit
+
+    @property
+    def incomplete(self) -> int:
+        """The exit code of the first section that could not be compared; 0 where all could."""
+        with self._lock:
+            return self._incomplete
 
     def progress(self) -> tuple[int, int | None]:
         """Rows read, and how many there are to read (an estimate; None until it is known)."""
@@ -176,6 +185,7 @@ class Diff:
             number = message["counts"]
             if "failed" in message:
                 self._notes[number] = message["failed"]
+                self._incomplete = self._incomplete or message["exit"]
             else:
                 added, removed, changed = message["is"]
                 self._counts[number] = added, removed, changed
@@ -218,6 +228,11 @@ class Diff:
                 raise DiffFailed("the diff was closed")
         wanted = order_of(change.section)
         low, high = 0, self._count()
+        for number in (self._near, self._near + 1):  # they are asked for in order, by whoever prints them
+            page = self._page(number, 1)
+            if page and order_of(page[0].section) == wanted:
+                self._near = number
+                return number
         while low < high:
             middle = (low + high) // 2
             if order_of(self._page(middle, 1)[0].section) < wanted:
@@ -227,6 +242,7 @@ class Diff:
         page = self._page(low, 1)
         if not page or order_of(page[0].section) != wanted:
             raise DiffFailed(f"{change.section.kind} {change.section.name} is not in this diff")
+        self._near = low
         return low
 
 

@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -22,8 +23,10 @@ PREFIX = "dysnomia-diff."
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 RUN_BYTES = 16 << 20
 """What a sort holds in memory, counted in bytes of the rows themselves."""
-_SPARSE = 64
-"""Every 64th record's place is remembered; the others are found by reading on from there."""
+_TOGETHER = 64
+"""Records that are written and read at once,"""
+_PIECE = 1 << 20
+"""or as many as have so many bytes."""
 
 
 def spill_root() -> Path:
@@ -102,41 +105,97 @@ def temporary(folder: Path, buffering: int = -1) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder, buffering=buffering)
 
 
-class Records:
-    """Tuples in a file, appended once and then read by number."""
+class SpillFile:
+    """One file that many ``Records`` may share: a comparison may have more sections than a process may open files."""
 
     def __init__(self, folder: Path) -> None:
-        self._file: IO[bytes] = temporary(folder)
-        self._places = array("Q")
-        self._count = 0
+        self._file = temporary(folder, buffering=0)
+        self._end = 0
+
+    def write(self, data: bytes) -> int:
+        """Append it. Returns where it begins. Raises OSError, and then nothing is appended."""
+        written = 0
+        while written < len(data):
+            written += os.pwrite(self._file.fileno(), data[written:], self._end + written)
+        self._end += len(data)
+        return self._end - len(data)
+
+    def read(self, start: int, size: int) -> bytes:
+        """``size`` bytes from ``start``, which were written."""
+        pieces = bytearray()
+        while len(pieces) < size:
+            piece = os.pread(self._file.fileno(), size - len(pieces), start + len(pieces))
+            if not piece:
+                raise EOFError("a temporary file is shorter than what was written to it")
+            pieces += piece
+        return bytes(pieces)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Records:
+    """Tuples in a file, appended one by one and read by number.
+
+    Args:
+        folder: for a file of its own.
+        shared: a file to write to in its place, which its owner closes.
+    """
+
+    def __init__(self, folder: Path, shared: SpillFile | None = None) -> None:
+        self._own = SpillFile(folder) if shared is None else None
+        self._file = self._own or shared
+        self._held: list[tuple[Any, ...]] = []
+        self._weight = 0
+        self._kept = 0
+        """Records in the file. Of each piece of it: the first record's number, where it begins, and its bytes."""
+        self._firsts, self._starts, self._sizes = array("Q"), array("Q"), array("Q")
 
     def __len__(self) -> int:
-        return self._count
+        return self._kept + len(self._held)
 
     def append(self, record: tuple[Any, ...]) -> None:
-        if self._count % _SPARSE == 0:
-            self._places.append(self._file.tell())
-        marshal.dump(record, self._file)
-        self._count += 1
+        """Raises OSError."""
+        self._held.append(record)
+        self._weight += sum(len(cell) for cell in record if isinstance(cell, bytes))
+        if len(self._held) >= _TOGETHER or self._weight >= _PIECE:
+            self.seal()
 
     def page(self, start: int, count: int) -> Iterator[Any]:
         """Records from ``start``. Do not append while it runs."""
-        count = min(count, self._count - start)
-        if count <= 0 or start < 0:
+        end = min(start + count, len(self))
+        if start < 0:
             return
-        self._file.seek(self._places[start // _SPARSE])
-        for _ in range(start % _SPARSE):
-            marshal.load(self._file)
-        for _ in range(count):
-            yield marshal.load(self._file)
+        piece = bisect_right(self._firsts, start) - 1
+        while start < min(end, self._kept):
+            first = self._firsts[piece]
+            records = marshal.loads(self._read(piece))
+            yield from records[start - first : end - first]
+            start = first + len(records)
+            piece += 1
+        yield from self._held[max(0, start - self._kept) : max(0, end - self._kept)]
+
+    def _read(self, piece: int) -> bytes:
+        assert self._file is not None
+        return self._file.read(self._starts[piece], self._sizes[piece])
 
     def seal(self) -> None:
-        """No more is appended: forget the write position."""
-        self._file.flush()
+        """Write out what is held. Raises OSError."""
+        if not self._held:
+            return
+        assert self._file is not None
+        data = marshal.dumps(self._held)
+        start = self._file.write(data)
+        self._firsts.append(self._kept)
+        self._starts.append(start)
+        self._sizes.append(len(data))
+        self._kept += len(self._held)
+        self._held, self._weight = [], 0
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # a disk that is full: what was not written yet goes, too
-            self._file.close()
+        self._file = None
+        if self._own is not None:
+            self._own.close()
 
 
 def sorted_records(

@@ -106,6 +106,10 @@ class Wanted:
             matches = (NULL if cell is None else cell).casefold() == self._text
         return matches != self._inverse
 
+    def in_name(self, name: str) -> bool:
+        """Whether a text, with neither a column nor a ``!``, is in a section's name."""
+        return self._at is None and not self._inverse and self._text in name.casefold()
+
 
 def as_text(cells: Sequence[str | None]) -> str:
     """A row as one line."""

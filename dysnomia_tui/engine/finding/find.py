@@ -22,7 +22,8 @@ ROWS_A_TICK = 1000
 def found_rows(
     machine: Machine, generation: Generation, asked: FindAsked, scratch: Path, tick: Tick
 ) -> Iterator[FoundRow]:
-    """Every row or line that holds what is asked for, in the order of the contents; of an opaque section its name.
+    """Every row or line that holds what is asked for, in the order of the contents; where no section is asked for, also
+    the names of files and other sections that are no tables; of an opaque section its name.
 
     ``tick`` is told how many rows were read, of how many, and may raise to stop.
 
@@ -40,6 +41,8 @@ def found_rows(
                 if wanted((section.name,)):
                     yield FoundRow(section.kind, section.name, (), 0, ())
                 continue
+            if section.form is Form.TEXT and not asked.section and wanted.in_name(section.name):
+                yield FoundRow(section.kind, section.name, (), 0, ())
             for number, cells in _in_section(side, section, wanted):
                 done += 1
                 if cells is not None:

@@ -14,6 +14,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -22,7 +23,7 @@ from dysnomia_store.content.files import open_stored
 from dysnomia_store.content.frame_folder import SUFFIX as FOLDER
 from dysnomia_store.content.frame_folder import FolderReader
 from dysnomia_store.content.frames import FrameTable, read_ahead
-from dysnomia_store.content.streams import BUFFER, checked_last, sliced, stream_of
+from dysnomia_store.content.streams import BUFFER, Onward, checked_last, sliced, stream_of
 from dysnomia_store.content.zstandard import ZstdFile
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.records.schema import ArtefactFooter
@@ -71,6 +72,9 @@ class ArtefactReader:
         self.about: ArtefactFooter | None = None
         """What its footer says; None where it has none."""
         self._table: FrameTable | None = None
+        self._last: tuple[int, bytes] | None = None
+        """A frame and its content, as ``FolderReader`` keeps it."""
+        self._onward: Onward | None = None
         self._end = 0
         if self._suffix == ".zst":
             with self._opened() as file:
@@ -93,14 +97,15 @@ class ArtefactReader:
     def open_range(self, offset: int, length: int) -> Iterator[BinaryIO]:
         """Stream a part of the content: whole frames are read and checked, no more.
 
-        Where the file has no frames of ours, everything before the part is read and passed over.
+        Where a compressed file has no frames of ours, everything before the part is read and passed over, from where
+        the part before ended.
         """
+        if self._table is None and self._suffix:
+            with stream_of(self._from_onward(offset, length), self.path) as stream:
+                yield stream
+            return
         with self._opened() as file:
-            pieces = (
-                self._part(file, offset, length)
-                if self._table is not None
-                else sliced(self._whole(file), offset, length)
-            )
+            pieces = self._part(file, offset, length) if self._table is not None else _plain(file, offset, length)
             with stream_of(pieces, self.path) as stream:
                 yield stream
 
@@ -119,6 +124,18 @@ class ArtefactReader:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise Corrupt(f"{self.path} is not a regular file")
             yield cast(BinaryIO, file)
+
+    def _from_onward(self, offset: int, length: int) -> Iterator[bytes]:
+        """A part of one stream; who reads another part meanwhile begins a stream of their own."""
+        onward, self._onward = self._onward, None
+        if onward is None or onward.at > offset:
+            onward = Onward(self._all())
+        yield from onward.part(offset, length)
+        self._onward = onward
+
+    def _all(self) -> Iterator[bytes]:
+        with self._opened() as file:
+            yield from self._whole(file)
 
     def _explain(self, file: BinaryIO) -> None:
         contents = footer.artefact(file, self.path)
@@ -171,7 +188,23 @@ class ArtefactReader:
             return os.pread(file.fileno(), table.stored_size(number), table.stored[number])
 
         start = table.content[which.start] if which else 0
-        yield from sliced(read_ahead(read, table, which, self._workers), offset - start, length)
+        yield from sliced(self._frames(read, table, which), offset - start, length)
+
+    def _frames(self, read: Callable[[int], bytes], table: FrameTable, which: range) -> Iterator[bytes]:
+        """Their contents; that of the one that the part before ended in is here already."""
+        if (last := self._last) is not None and which and last[0] == which.start:
+            yield last[1]
+            which = which[1:]
+        piece = b""
+        for piece in read_ahead(read, table, which, 0 if len(which) == 1 else self._workers):
+            yield piece
+        if which:
+            self._last = which[-1], piece
+
+
+def _plain(file: BinaryIO, offset: int, length: int) -> Iterator[bytes]:
+    file.seek(offset)
+    return sliced(iter(partial(file.read, PIECE), b""), 0, length)
 
 
 class _Watched(io.RawIOBase):

@@ -159,6 +159,8 @@ class FolderReader:
         self.lent: Mapping[bytes, Lent] = {}
         """Frames, by their digests, that its folder does not hold, since those of another artefact are read."""
         self._workers = workers
+        self._last: tuple[int, bytes] | None = None
+        """Where the part that was read last ends: the next, which may be a small file, begins in it nearly always."""
         self.about: FolderFooter | None
         self.about, self.frames = read_footer(path, sha256)
 
@@ -204,9 +206,22 @@ class FolderReader:
     def _pieces(
         self, at: int, which: Sequence[int], offset: int, length: int, *, sealed: bool = False
     ) -> Iterator[bytes]:
-        content = partial(self._content, at, sealed=sealed)
-        with closing(cast(Any, work_ahead((partial(content, number) for number in which), self._workers))) as pieces:
+        end = which[-1] if which else -1
+        content = partial(self._content, at, sealed=True) if sealed else partial(self._content_or_last, at, end)
+        workers = 0 if len(which) == 1 else self._workers
+        tasks = (partial(content, number) for number in which)
+        with closing(cast(Any, work_ahead(tasks, workers))) as pieces:
             yield from sliced(pieces, offset, length)
+
+    def _content_or_last(self, at: int, end: int, number: int) -> bytes:
+        """The content of a frame; that of the one that the part before ended in is here already."""
+        last = self._last
+        if last is not None and last[0] == number:
+            return last[1]
+        content = self._content(at, number)
+        if number == end:
+            self._last = number, content
+        return content
 
     def _content(self, at: int, number: int, *, sealed: bool = False) -> bytes:
         name = frame_name(number)

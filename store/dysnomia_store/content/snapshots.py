@@ -231,6 +231,8 @@ class StoredSnapshot:
         lent: Mapping[bytes, Lent] | None = None,
     ) -> None:
         self._workers: int | None = None
+        self._readers: dict[str, ArtefactReader | FolderReader] = {}
+        """Those asked for: a snapshot may have 100,000 sections, read one after the other, and each footer is long."""
         self._lent = lent
         self._folder = folder
         self._metadata = metadata
@@ -272,6 +274,8 @@ class StoredSnapshot:
 
     def reader(self, artefact: str | None = None) -> ArtefactReader | FolderReader:
         """The artefact, to be read. Raises NotFound."""
+        if artefact is not None and (reader := self._readers.get(artefact)) is not None:
+            return reader
         names = self._names()
         if artefact is None:
             if len(names) != 1:
@@ -287,6 +291,7 @@ class StoredSnapshot:
         reader = open_artefact(self._folder / (folder_of(path) or path), sha256=sha256, workers=self._workers)
         if self._lent is not None and isinstance(reader, FolderReader):
             reader.lent = self._lent
+        self._readers[artefact] = reader
         return reader
 
     def borrowed(self) -> BorrowedFrames | None:
@@ -299,6 +304,7 @@ class StoredSnapshot:
         """The same, read with so many threads that decompress ahead; 0 where the processors have enough to do."""
         other = copy(self)
         other._workers = workers
+        other._readers = {}
         return other
 
     def sections(self) -> Iterator[Section]:

@@ -81,3 +81,35 @@ def sliced(pieces: Iterator[bytes], offset: int, length: int) -> Iterator[bytes]
         yield part
     if length > 0:
         raise EOFError("it holds less than the contents index says")
+
+
+class Onward:
+    """Parts of what some pieces hold, each behind the one before, in one reading."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.at = 0
+        """Where the next part may begin."""
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def part(self, offset: int, length: int) -> Iterator[bytes]:
+        """``length`` bytes from ``offset``. Raises EOFError where the pieces hold less."""
+        self._take(offset - self.at, kept=False)
+        while length > 0:
+            piece = self._take(length)
+            length -= len(piece)
+            yield piece
+
+    def _take(self, size: int, *, kept: bool = True) -> bytes:
+        """At most so many bytes, some at least; or pass over all of them."""
+        taken = memoryview(b"")
+        while size > 0 and not (kept and taken):
+            if not self._rest:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    raise EOFError("it holds less than the contents index says")
+                self._rest = memoryview(piece)
+            taken, self._rest = self._rest[:size], self._rest[size:]
+            size -= len(taken)
+            self.at += len(taken)
+        return bytes(taken)

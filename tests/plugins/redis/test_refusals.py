@@ -101,6 +101,22 @@ class TestRefusals:
             with self.refused(world, driver, first.number, "no command REPLICAOF"):
                 pass
 
+    @pytest.mark.parametrize("command", ["CONFIG", "INFO", "SYNC"])
+    def test_a_snapshot_says_which_command_was_renamed(self, tmp_path: Path, command: str) -> None:
+        with RedisWorld(tmp_path / "world", {"rename-command": f'{command} "other"'}) as world:
+            with pytest.raises(PluginError) as caught:
+                Driver(world, tmp_path / "store").snapshot()
+            assert f"the server has no command {command} (see rename-command" in str(caught.value)
+
+    def test_a_renamed_command_is_named_once(self, tmp_path: Path) -> None:
+        with RedisWorld(tmp_path / "world", {"rename-command": 'CLIENT ""'}) as world:
+            driver = Driver(world, tmp_path / "store")
+            with world.at() as client:
+                client("SET", "key", "value")
+            number = driver.snapshot().generation.number
+            (text,) = [one for one in self.blockers(world, driver, number) if "command" in one]
+            assert "no command CLIENT" in text
+
     def test_a_database_beyond_those_of_live(self, world: RedisWorld, driver: Driver) -> None:
         first = first_and_changed(world, driver)
         world.server.stop()

@@ -58,7 +58,7 @@ def test_how_far_it_is_stands_on_a_terminal_while_nothing_comes(
 def test_what_no_generation_has_is_5(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, "dysnomia-snapshots", "--history-of", "7", *SHOP) == 5
     assert capsys.readouterr().err == (
-        "no generation of databases/shop has 7 as a key, a line or the name of a section\n"
+        "no generation of databases/shop has 7 as a whole key, line or name of a section; part of one: --find\n"
     )
     assert call(monkeypatch, "dysnomia-snapshots", "--find", "Bea", *SHOP) == 5
     assert capsys.readouterr().err == "0 found in 13 rows and lines of generation 6 of 2026-03-01 18:00:00Z\n"

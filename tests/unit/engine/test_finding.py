@@ -147,6 +147,16 @@ def test_what_is_found_is_what_a_filter_would_show(ledger: Ledger) -> None:
     assert [one.cells for one in find(ledger, FindAsked(2, "c"), PAPERS)] == [("second",)]
 
 
+def test_the_name_of_a_file_is_found_where_no_section_is_asked_for(ledger: Ledger) -> None:
+    found = find(ledger, FindAsked(2, "LIST.txt"), PAPERS)
+    assert [(one.kind, one.name, one.number, one.cells) for one in found] == [("file", "papers/list.txt", 0, ())]
+    assert find(ledger, FindAsked(2, "list.txt", "papers/list.txt"), PAPERS) == []
+    assert all(one.number for one in find(ledger, FindAsked(2, "!list.txt"), PAPERS) if one.name == "papers/list.txt")
+    assert find(ledger, FindAsked(6, "items")) == find(
+        ledger, FindAsked(6, "items", "schema:main")
+    )  # no name of a table
+
+
 def test_a_value_is_of_a_column_and_an_equals_sign_elsewhere_is_text() -> None:
     assert Wanted("n=1", ("n",))(("1",))
     assert not Wanted("n=1", ("n",))(("11",))

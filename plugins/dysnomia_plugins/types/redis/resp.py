@@ -31,8 +31,13 @@ class Refused(PluginError):
     """The server answers a command with an error. ``code`` is its first word: NOPERM, READONLY, ERR…"""
 
     def __init__(self, command: str, text: str) -> None:
-        super().__init__(f"the server refuses {command}: {text}")
         self.code = text.split(" ", 1)[0]
+        self.lacking = text.startswith("ERR unknown command")
+        """It has no such command: ``rename-command`` in its configuration took it away, or gave it another name."""
+        if self.lacking:
+            super().__init__(f"the server has no command {command} (see rename-command in its configuration)")
+        else:
+            super().__init__(f"the server refuses {command}: {text.rstrip()}")
 
 
 class Connection:

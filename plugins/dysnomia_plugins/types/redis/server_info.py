@@ -86,9 +86,10 @@ def read(connection: Connection) -> ServerInfo:
         names = ("databases", "maxmemory", "save", "appendonly", "repl-diskless-sync", "repl-diskless-sync-delay")
         settings = {name: connection.config(name) or "" for name in names}
     except Refused as error:
+        must = "it must have, under these names," if error.lacking else "the user must be allowed"
         raise WrongCredentials(
             f"{error.message} (at {connection.name})",
-            "the user must be allowed INFO, CONFIG, CLIENT, SYNC, REPLCONF, REPLICAOF and BGSAVE",
+            f"{must} INFO, CONFIG, CLIENT, SYNC, REPLCONF, REPLICAOF and BGSAVE",
         ) from None
     return ServerInfo(info, settings)
 
@@ -129,11 +130,18 @@ def _sentinels(connection: Connection) -> str:
 
 def _denied(connection: Connection, facts: ServerInfo) -> Iterator[str]:
     """Commands that the server does not have (renamed) or our user may not give, as far as it may ask."""
+    lacking = [
+        first
+        for first in dict.fromkeys(command.split("|")[0] for command in NEEDED)
+        if _answer(connection, "COMMAND", "INFO", first) == [None]
+    ]
+    for first in lacking:
+        yield f"the server at {connection.name} has no command {first} (see rename-command in its configuration)"
     for command in NEEDED:
         words = command.split("|")
-        if _answer(connection, "COMMAND", "INFO", words[0]) == [None]:
-            yield f"the server at {connection.name} has no command {words[0]} (rename-command)"
-        elif facts.version.series >= (7, 0):
+        if words[0] in lacking:
+            continue
+        if facts.version.series >= (7, 0):
             who = _answer(connection, "ACL", "WHOAMI")
             answer = _answer(connection, "ACL", "DRYRUN", who, *words, *_EXAMPLES.get(words[-1], ())) if who else None
             if isinstance(answer, bytes) and answer != b"OK":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -111,6 +112,26 @@ def test_a_section_of_bytes_is_said_to_be_opaque(tmp_path: Path) -> None:
         assert diff.rows(change, 0, 10) == []
 
 
+@pytest.mark.parametrize("long", [False, True], ids=["few rows", "many rows"])
+def test_more_sections_than_a_process_may_open_files(tmp_path: Path, long: bool) -> None:
+    """1,024 is what a process may open where nobody set more."""
+    rows = [b"row %d" % number for number in range(200 if long else 1)]
+    names = [f"file {number:03}" for number in range(120)]
+    old = write(tmp_path / "old", *(text(name, [*rows, b"old"]) for name in names))
+    new = write(tmp_path / "new", *(text(name, [b"new", *rows]) for name in names))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, hard))
+    try:
+        with started(tmp_path, old, new) as diff:
+            assert diff.wait(PATIENCE), diff.error
+            assert diff.incomplete == 0
+            assert [(one.added, one.removed) for one in diff.sections()] == [(1, 1)] * len(names)
+            for one in reversed(diff.sections()):
+                assert {row.change for row in diff.rows(one, 0, 9)} == {Change.ADDED, Change.REMOVED}
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_a_damaged_section_says_so_and_the_others_are_compared(tmp_path: Path) -> None:
     big = [b"%d\t" % i + os.urandom(100).hex().encode() for i in range(20_000)]
     old = write(tmp_path / "old", Table("broken", big), Table("whole", [b"1\ta"]))
@@ -122,6 +143,7 @@ def test_a_damaged_section_says_so_and_the_others_are_compared(tmp_path: Path) -
         assert diff.wait(PATIENCE), diff.error
         broken, whole = diff.sections()
         assert "is damaged" in diff.note(broken)
+        assert diff.incomplete == 7
         assert broken.added is None
         assert whole.added == 1
         with pytest.raises(DiffFailed, match="is damaged") as failed:

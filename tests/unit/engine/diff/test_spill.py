@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dysnomia_tui.engine.diff.spill import PrivateFolder, Records, sorted_records, spill_root, sweep
+from dysnomia_tui.engine.diff.spill import PrivateFolder, Records, SpillFile, sorted_records, spill_root, sweep
 from tests.plugins.other_user import needs_root
 
 
@@ -34,6 +34,32 @@ def test_any_page_of_records_is_read(tmp_path: Path) -> None:
         assert [record[0] for record in records.page(start, count)] == list(wanted)
     records.append((1000, b"", None))
     assert next(iter(records.page(1000, 1)))[0] == 1000
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=5)), max_size=700),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 300), st.integers(0, 300)), max_size=9),
+    st.booleans(),
+)
+def test_records_that_share_a_file_are_those_of_each(
+    tmp_path_factory: pytest.TempPathFactory,
+    added: list[tuple[int, bytes]],
+    pages: list[tuple[int, int, int]],
+    sealed: bool,
+) -> None:
+    folder = tmp_path_factory.mktemp("s")
+    file = SpillFile(folder)
+    kept = [Records(folder, file) for _ in range(4)]
+    for which, data in added:
+        kept[which].append((which, data))
+    for one in kept if sealed else ():
+        one.seal()
+    for which, start, count in pages:
+        mine = [record for record in added if record[0] == which]
+        assert len(kept[which]) == len(mine)
+        assert list(kept[which].page(start, count)) == mine[start : start + count]
+    file.close()
+    assert list(folder.iterdir()) == []
 
 
 def test_a_folder_is_private_and_a_dead_process_s_folder_is_swept(tmp_path: Path) -> None:
