@@ -104,6 +104,14 @@ class RabbitWorld(World):
     def grow(self, size: int) -> None:
         raise NotImplementedError("definitions are no masses of data: see test_conformance")
 
+    def many_bindings(self, count: int) -> None:
+        """Of the queue q1."""
+        vhost = term(self.made.vhost)
+        self.made.do(f"""
+        Q = rabbit_misc:r({vhost}, queue, <<"q1">>), X = rabbit_misc:r({vhost}, exchange, <<"amq.direct">>),
+        [ok = rabbit_binding:add({{binding, X, integer_to_binary(N), Q, []}}, <<"t">>) || N <- lists:seq(1, {count})],
+        done""")
+
     def some_sections(self) -> tuple[str, ...]:
         return ("definitions:queues", "definitions:exchanges", "definitions:bindings")
 
