@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +10,8 @@ import pytest
 from dysnomia_store.model import Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import browse
-from dysnomia_tui.cli import dysnomia as dysnomia_command
 from dysnomia_tui.cli.shared.parser import load, open_engine
-from dysnomia_tui.cli.snapshots import command
+from tests.plugins.maildir.commands import configure, dysnomia, snapshots
 
 KEY = ComponentKey.of("mail", "anna")
 NAME = "cur/1700000001.M1P1.host:2,S"
@@ -22,23 +19,6 @@ HEAD = (
     b"From: anna@example.org\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe_4711?=\nDate: Tue, 3 Nov 2026 09:12:00 +0100\n\nbody\n"
 )
 TOLD = "Grüße 4711, anna@example.org, 2026-11-03 09:12 +0100"
-
-
-def dysnomia(words: Sequence[str]) -> int:
-    return _run(dysnomia_command.main, "dysnomia", words)
-
-
-def snapshots(words: Sequence[str]) -> int:
-    return _run(command.main, "dysnomia-snapshots", words)
-
-
-def _run(main: Callable[[], int], name: str, words: Sequence[str]) -> int:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [name, *words])
-        try:
-            return int(main())
-        except SystemExit as end:
-            return int(end.code or 0)
 
 
 @pytest.fixture
@@ -50,12 +30,7 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (box / NAME).write_bytes(HEAD)
     (box / "cur/1700000002.M2P2.host:2,").write_bytes(b"Subject: \xff\xfe other\x1b[2J\n\n\x00\x01")
     (box / "cur/1700000003.M3P3.host:2,").write_bytes(b"no headers\n")
-    (tmp_path / "components/mail/anna").mkdir(parents=True)
-    (tmp_path / "containers").mkdir()
-    (tmp_path / "containers/mail").write_text(f"type=maildir\nmailRoot={tmp_path}/mail\n")
-    monkeypatch.setenv("DYSNOMIA_STATEDIR", str(tmp_path / "state"))
-    monkeypatch.setenv("DYSNOMIA_CONTAINERS_PATH", str(tmp_path / "containers"))
-    monkeypatch.setenv("DYSNOMIA_COMPONENTS_PATH", str(tmp_path / "components"))
+    configure(tmp_path, monkeypatch, "anna")
     assert dysnomia(["-o", "snapshot", "-c", "anna", "-C", "mail"]) == 0
     return box
 
