@@ -95,6 +95,23 @@ def _section(name: str) -> Section:
     return section_of(BY_TITLE[name])
 
 
+def test_a_queue_that_is_left_keeps_its_bindings(shop: Site) -> None:
+    shop.made.queue("q")
+    shop.made.bind("amq.topic", "kept", "q")
+    then = shop.dump()
+    shop.made.queue("extra")
+    shop.made.bind("amq.direct", "k", "extra")
+    shop.publish("extra")
+    now = shop.made.whole()
+    rows = [PutRow(_section("queues"), ("extra",), None)]
+    rows += shop.plugin.rows_besides(shop.context(), then, rows)
+    seen, conflicts = _look(shop, rows)
+    assert "holds 1 message" in conflicts[0]
+    assert conflicts[1] == "the binding amq.direct k queue extra is one of the queue extra, which stays"
+    assert list(shop.plugin.put_back(shop.context("2"), rows, seen)) == [0, 1]
+    assert shop.made.whole() == now
+
+
 def test_a_message_that_comes_after_the_plan_stops_it_with_live_as_it_was(
     shop: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from dysnomia_plugins.base import Context
@@ -52,7 +52,12 @@ class Meeting:
         while True:
             taken = {at: want for at, want in enumerate(wants) if at not in against and self.differs(want)}
             after = with_rows(self.live.document, taken.values())
-            more = {at: text for at, want in taken.items() if (text := self._alone(want) or self._beside(want, after))}
+            staying = {wants[at].target for at in against if wants[at].one is None}
+            more = {
+                at: text
+                for at, want in taken.items()
+                if (text := self._alone(want) or self._of_staying(want, staying) or self._beside(want, after))
+            }
             more = more or self._lost(taken, after)
             if not more:
                 return against | {at: text for at, want in enumerate(wants) if (text := _ambiguous(want))}
@@ -95,6 +100,16 @@ class Meeting:
                 return f"{name} holds {depth} and would be {how}: {EMPTY_IT}"
         if (want.kind.name, want.key) in self.live.others:
             return f"clients have made {name} for themselves, and not to last: end them first"
+        return ""
+
+    def _of_staying(self, want: Wanted, staying: Set[Target | None]) -> str:
+        """A binding goes with its queue or exchange; where that is left, it is left too."""
+        if want.kind is not BINDINGS or want.one is not None or want.key is None:
+            return ""
+        binding = self.live.document.of[BINDINGS.name][want.key]
+        for end in ends_of(binding):
+            if end in staying:
+                return f"the binding {in_words(BINDINGS, binding)} is one of the {_named(end)}, which stays"
         return ""
 
     def _beside(self, want: Wanted, after: Document) -> str:
