@@ -13,10 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dysnomia_plugins.base import PutRow
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.types.rabbitmq import contents, definitions, discover, node, terms, vhosts
+from dysnomia_plugins.types.rabbitmq.definitions import QUEUES
 from dysnomia_plugins.types.rabbitmq.node import Server
+from dysnomia_plugins.types.rabbitmq.rows import section_of
 from tests.plugins.conformance.bare import restore, swapped, with_properties
 from tests.plugins.rabbitmq.making import Making
 from tests.plugins.rabbitmq.site import Site, texts
@@ -181,6 +184,12 @@ def test_a_cluster_one_of_whose_nodes_goes(cluster: tuple[RabbitServer, RabbitSe
         with pytest.raises(NotSafe, match="nothing was changed: the queue far does not answer"):
             swapped(shop, then, discard)
     assert shop.dump(job="3").digest == now.digest
+    rows = [PutRow(section_of(QUEUES), (name,), None) for name in ("far", "extra")]
+    look = shop.plugin.look_at_rows(shop.context(), rows)
+    assert look.conflicts == {0: "the queue far does not answer, and would be deleted: start the node that it is on"}
+    left = shop.plugin.put_back(shop.context("7"), rows, [row.digest for row in look.rows])
+    assert list(left) == [0]
+    shop.made.queue("extra")
     shop.made.no_queue("extra")
     again = shop.dump(job="4")
     shop.made.queue("more")
