@@ -111,6 +111,23 @@ def test_what_an_operator_leaves_unset(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ("", "rabbit@box"), ("NODENAME=odd\n", "odd@box"), ("NODENAME=odd@other\nUSE_LONGNAME=true\n", "odd@other"),
+        ("NODENAME=odd\nUSE_LONGNAME=true\n", "odd@box.example.org"),
+        ("export RABBITMQ_USE_LONGNAME='true'\n", "rabbit@box.example.org"),
+    ],
+)  # fmt: skip
+def test_a_node_with_a_long_name(settings: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As RabbitMQ 3.10.8 calls itself: the fourth was seen on a machine that was called so."""
+    (tmp_path / "env.conf").write_text(settings)
+    monkeypatch.setattr(node, "SETTINGS", str(tmp_path / "env.conf"))
+    monkeypatch.setattr(socket, "gethostname", lambda: "box")
+    monkeypatch.setattr(socket, "getfqdn", lambda: "box.example.org")
+    assert Server.from_properties({"rabbitmqUser": "rabbitmq"}).node == name
+
+
+@pytest.mark.parametrize(
     ("pattern", "component", "vhost"),
     [
         ("", "shop", b"shop"), ("", "%2F", b"/"), ("", "%2f", b"/"), ("/", "any", b"/"), ("%2F", "any", b"/"),
