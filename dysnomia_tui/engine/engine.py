@@ -201,6 +201,15 @@ class Engine(Planner, JobControl, Teller):
         with translated():
             return self._browser.rows(key, number, section, start, count)
 
+    def remarks(self, key: ComponentKey, number: int, sections: Sequence[Section]) -> Mapping[str, str] | None:
+        """What tells a person which these sections are, by their names: of messages subject, sender and date.
+
+        None where the type has nothing to tell."""
+        from dysnomia_tui.engine.contents.contents import remarks
+
+        with translated():
+            return remarks(self._world, key, number, sections)
+
     def find_time(self, key: ComponentKey, when: datetime) -> Generation | None:
         """The newest good generation whose state held at or before ``when``."""
         with translated():

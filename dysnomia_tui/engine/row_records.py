@@ -30,6 +30,8 @@ class SectionChange:
     """Rows (or lines), once they were compared; None until then."""
     removed: int | None = None
     changed: int | None = None
+    remark: str = ""
+    """What tells a person which section it is, besides its name; ``""`` where nothing does, or it is not known yet."""
 
     @property
     def section(self) -> Section:
@@ -80,5 +82,6 @@ class FoundRow:
     name: str
     columns: tuple[str, ...]
     number: int
-    """Its place in the section, from 1; 0 for an opaque section that was found by its name."""
+    """Its place in the section, from 1; 0 for a section that was found by its name, or by what tells which it is."""
     cells: tuple[str | None, ...]
+    """Of a section what tells a person which it is (of a message its subject), where something does."""

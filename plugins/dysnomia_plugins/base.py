@@ -258,6 +258,14 @@ class StatePlugin(Plugin):
         The default yields all. Raises as ``raw_rows`` does."""
         return self.raw_rows(stored, section)
 
+    has_remarks: ClassVar[bool] = False
+    """Whether ``remark`` says something."""
+
+    def remark(self, stored: Stored, section: Section) -> str:
+        """Return what tells a person which section this is, besides its name: of a message its subject, sender and
+        date. ``""`` where nothing does. Raises Corrupt, PluginError."""
+        return ""
+
     def read_next(self, stored: Stored, before: Stored, parts: Sequence[tuple[int, int]], size: int) -> None:
         """``stored`` is read from now on, and ``before``, which was, no more: what was made of that to be read may be
         made into what would be made of this. ``parts``: (offset, length) of what differs in their only artefact, and
@@ -305,6 +313,13 @@ class StatePlugin(Plugin):
         from dysnomia_plugins.errors import Unsupported
 
         raise Unsupported(self.cannot_put_back())
+
+    def rows_besides(self, ctx: Context, stored: Stored, rows: Sequence[PutRow]) -> Iterable[PutRow]:
+        """Return what should come with rows that are asked for, of which they would be of no use without (the bindings
+        of a queue). Those that the plan then names, and no others, are put back. The default has none.
+
+        Raises PluginError, Corrupt."""
+        return ()
 
     def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
         """Return what live holds where rows are to be put back, and what stands against it. Changes and locks nothing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -12,7 +12,7 @@ from dysnomia_store.model import Form, Section
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size, tally
-from dysnomia_tui.app.present.text import cut_middle, plain, visible, width
+from dysnomia_tui.app.present.text import cut, cut_middle, plain, visible, width
 from dysnomia_tui.engine import HistoryAsked
 
 UNKNOWN_ROWS = 1_000_000
@@ -34,12 +34,15 @@ def section_key(section: Section) -> Hashable:
     return section.kind, section.name, section.artefact
 
 
-def section_words(section: Section) -> str:
-    return f"{section.kind} {section.name}"
+def section_words(section: Section, remarks: Mapping[str, str]) -> str:
+    """What a list of them is filtered by."""
+    return f"{section.kind} {section.name} {remarks.get(section.name, '')}".rstrip()
 
 
-def section_columns(cells: int) -> tuple[Column[Section], ...]:
-    """Return the columns: name, and rows or bytes. Where there is room the word says which of them a number counts."""
+def section_columns(cells: int, remarks: Mapping[str, str] | None = None) -> tuple[Column[Section], ...]:
+    """``remarks``: what tells which sections they are, by their names.
+
+    Return the columns: name, and rows or bytes. Where there is room the word says which of them a number counts."""
     worded = cells >= WORDED
     amount = 9 if worded else 5
     name = max(cells - amount - 1, 8)
@@ -48,7 +51,7 @@ def section_columns(cells: int) -> tuple[Column[Section], ...]:
             "name",
             "section",
             name,
-            lambda section: plain(cut_middle(section.name, name)),
+            lambda section: _told(section, remarks, name),
             lambda section: section.name,
             gap=0,
         ),
@@ -62,6 +65,11 @@ def section_columns(cells: int) -> tuple[Column[Section], ...]:
             descending=True,
         ),
     )
+
+
+def _told(section: Section, remarks: Mapping[str, str] | None, cells: int) -> Text:
+    remark = remarks.get(section.name) if remarks else None
+    return plain(cut_middle(section.name, cells)) if remark is None else cut(plain(f"{remark}  {section.name}"), cells)
 
 
 def _amount(section: Section, worded: bool) -> str:

@@ -12,7 +12,7 @@ from dysnomia_store.model import Form, Section
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import signed, size, tally
-from dysnomia_tui.app.present.text import cut_start, join, plain
+from dysnomia_tui.app.present.text import cut, cut_start, join, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine import WAS_GONE, RowsAsked
 from dysnomia_tui.engine.engine import Side
@@ -33,7 +33,7 @@ def change_key(change: SectionChange) -> Hashable:
 
 
 def change_words(change: SectionChange) -> str:
-    return f"{change.section.kind} {change.section.name} {styles.CHANGE[change.change].word}"
+    return f"{change.section.kind} {change.section.name} {change.remark} {styles.CHANGE[change.change].word}"
 
 
 def section_columns(cells: int) -> tuple[Column[SectionChange], ...]:
@@ -43,7 +43,7 @@ def section_columns(cells: int) -> tuple[Column[SectionChange], ...]:
     return (
         Column("change", "~", 1, _glyph, lambda change: change.change.value, gap=0),
         Column("mark", "", 1, lambda _change: Text(""), gap=0, is_mark=True),
-        Column("name", "section", name, lambda change: plain(cut_start(_name(change), name)), _name),
+        Column("name", "section", name, lambda change: _told(change, name), _name),
         Column("counts", "changes", counts, counts_of, _weight, "right", descending=True),
     )
 
@@ -56,6 +56,13 @@ def _glyph(change: SectionChange) -> Text:
 def _name(change: SectionChange) -> str:
     section = change.section
     return section.name if section.kind in ("table", "file") else f"{section.kind} {section.name}"
+
+
+def _told(change: SectionChange, cells: int) -> Text:
+    """Its name, or what tells which it is, and the name as far as there is room."""
+    if not change.remark:
+        return plain(cut_start(_name(change), cells))
+    return cut(plain(f"{change.remark}  {_name(change)}"), cells)
 
 
 def _weight(change: SectionChange) -> int:
@@ -112,7 +119,8 @@ def row_count(change: SectionChange) -> int:
 
 def title(change: SectionChange) -> str:
     look = styles.CHANGE[change.change]
-    return f"{look.glyph} {look.word} {change.section.kind} {change.section.name}"
+    remark = f"{change.remark}  " if change.remark else ""
+    return f"{look.glyph} {look.word} {remark}{change.section.kind} {change.section.name}"
 
 
 def about(change: SectionChange, note: str) -> list[Text]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from rich.text import Text
@@ -27,6 +27,8 @@ from dysnomia_tui.engine.records import FoundRow
 
 AT_MOST = 100_000
 """Sections listed."""
+A_PART = 300
+"""Sections of which is asked at once what tells which they are."""
 EVERY = 0.2
 """Seconds between two looks at a search under way."""
 Cells = tuple[str | None, ...]
@@ -51,6 +53,7 @@ class BrowseScreen(DysnomiaScreen):
     BrowseScreen VirtualTable { border-title-color: $text-muted; border-subtitle-color: $text-disabled; }
     BrowseScreen VirtualTable:focus { border: round $primary; border-title-color: $text; }
     BrowseScreen.-narrow #sections { width: 24; }
+    BrowseScreen.-told #sections { width: 2fr; }
     """
 
     def __init__(self, key: ComponentKey, number: int, section: Section | None = None) -> None:
@@ -65,12 +68,13 @@ class BrowseScreen(DysnomiaScreen):
         self._finds = Finds(_cells_of)
         self._found: dict[int, Cells] = {}
         """What a search has found, by the number of the row."""
+        self._remarks: dict[str, str] = {}
 
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal():
             yield VirtualTable[Section](
                 key=browse.section_key,
-                words=browse.section_words,
+                words=lambda section: browse.section_words(section, self._remarks),
                 head=False,
                 widget_id="sections",
                 empty="reading what is in it…",
@@ -115,7 +119,7 @@ class BrowseScreen(DysnomiaScreen):
         self._end_search()
 
     def _set_columns(self) -> None:
-        self.sections.set_columns_by_width(browse.section_columns)
+        self.sections.set_columns_by_width(lambda cells: browse.section_columns(cells, self._remarks))
 
     def _failed(self, problem: str) -> None:
         self._listed = True
@@ -127,8 +131,36 @@ class BrowseScreen(DysnomiaScreen):
         first = browse.section_key(self._first) if self._first is not None else None
         self.sections.set_items(sections, to=first)
         self._set_columns()
+        self._ask_remarks(sections, 0)
         if first is not None:
             self.rows.focus()  # it is this section that was asked for
+
+    def _ask_remarks(self, sections: tuple[Section, ...], at: int) -> None:
+        """What tells which sections they are, part by part."""
+        key, number, part = self._of, self._number, sections[at : at + A_PART]
+        if part:
+            self.ask(
+                f"remarks {id(self)} {at}",
+                lambda engine: engine.remarks(key, number, part),
+                lambda remarks: self._have_remarks(sections, at, remarks),
+                lambda _problem: None,
+            )
+
+    def _have_remarks(self, sections: tuple[Section, ...], at: int, remarks: Mapping[str, str] | None) -> None:
+        if remarks is None:
+            return
+        self._remarks |= remarks
+        if remarks:
+            self.add_class("-told")
+            self._set_columns()
+            self._say_section()
+        self._ask_remarks(sections, at + A_PART)
+
+    def _say_section(self) -> None:
+        if self._section is not None:
+            remark = self._remarks.get(self._section.name)
+            title = browse.title(self._section)
+            self.rows.border_title = escaped(f"{remark}  {title}" if remark else title)
 
     @on(VirtualTable.Highlighted, "#sections")
     def _section_changed(self, event: VirtualTable.Highlighted) -> None:
@@ -138,7 +170,7 @@ class BrowseScreen(DysnomiaScreen):
         early = self.rows.filter_text if self._section is None else ""  # typed before there was anything to look in
         self._section = section
         self._begin_rows(section)
-        self.rows.border_title = escaped(browse.title(section))
+        self._say_section()
         self._show_all(section)
         self.rows.set_filter(early)
         self.set_path(f"{self._of}/{self._number}/{section.name}")

@@ -126,7 +126,8 @@ def section_line(change: SectionChange, note: str = "") -> str:
         if count
     ]
     section = change.section
-    return f"{change.change} {section.kind} {section.name}" + (f"  {' '.join(counts)}" if counts else "")
+    after = [text for text in (" ".join(counts), change.remark) if text]
+    return "  ".join((f"{change.change} {section.kind} {section.name}", *after))
 
 
 def row_line(row: RowChange) -> str:

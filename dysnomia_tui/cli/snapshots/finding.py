@@ -127,4 +127,6 @@ def _write_found(rows: Iterable[FoundRow], moving: MovingLine, *, as_json: bool)
 def found_line(row: FoundRow) -> str:
     """``table customers 17  4711 | Ada Abel``: section, place of the row in it, cells."""
     where = f"{row.kind} {row.name}"
-    return f"{where} {row.number}  {cells_line(row.cells)}" if row.number else where
+    if row.number:
+        return f"{where} {row.number}  {cells_line(row.cells)}"
+    return f"{where}  {cells_line(row.cells)}" if row.cells else where

@@ -174,7 +174,8 @@ def _settle_sections(component_job: ComponentJob, left: UnfinishedJob) -> str:
     if done and step_of(left, PUT) is None:
         left.journal.step(PUT, left=[])
     left.journal.step(SETTLED, swapped=done)
-    return "had put its files back" if done else "had put no file back; what was live still is"
+    word = plugin.put_back_word
+    return f"had put its {word}s back" if done else f"had put no {word} back; what was live still is"
 
 
 def _votes(component_job: ComponentJob, left: UnfinishedJob, step: Mapping[str, object]) -> tuple[int, int]:

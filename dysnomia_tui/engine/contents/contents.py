@@ -42,6 +42,18 @@ def sections_of(machine: Machine, generation: Generation, *, anew: bool = False)
         yield from rescanned(machine, generation, stored, Path(scratch)).sections()
 
 
+def remarks(machine: Machine, key: ComponentKey, number: int, sections: Sequence[Section]) -> Mapping[str, str] | None:
+    """What tells a person which sections these are, by their names; None where the type has nothing to tell.
+
+    Raises NotFound, StoreError, PluginError."""
+    generation = machine.store.generation(key, number)
+    reader = reader_of(machine, generation)
+    if not isinstance(reader, StatePlugin) or not reader.has_remarks:
+        return None
+    stored = machine.store.stored(key, generation.id)
+    return {section.name: remark for section in sections if (remark := reader.remark(stored, section))}
+
+
 def is_meant(section: Section, name: str) -> bool:
     """Whether ``KIND:NAME``, or a name alone, means this section; ``""`` means any."""
     return not name or name in (section.name, f"{section.kind}:{section.name}")

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -119,7 +119,21 @@ class Work:
         if before is not None:
             before.close()
         self._done[number] = compared
-        send(self._out, {"counts": number, "is": compared.counts, "note": compared.note})
+        counts = {"counts": number, "is": compared.counts, "note": compared.note}
+        remark = self._remark(number)
+        send(self._out, {**counts, "remark": remark} if remark else counts)
+
+    def _remark(self, number: int) -> str:
+        """Which section it is, in words, where both sides are of one type. Where there is nothing on the other side,
+        whoever looks asks for what is seen."""
+        if not (self._old.has_remarks and self._new.has_remarks):
+            return ""
+        old, new = self._pair(number)
+        opened, section = (self._new, new) if new else (self._old, old)
+        assert section is not None
+        with suppress(*PROBLEMS):
+            return opened.remark(section)
+        return ""
 
     def _tick(self, rows: int) -> None:
         self._rows += rows

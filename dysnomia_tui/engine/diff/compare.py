@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
-from dysnomia_plugins.base import Stored
+from dysnomia_plugins.base import StatePlugin, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store import Excerpt, Pair
 from dysnomia_store.errors import StoreError
@@ -38,6 +38,16 @@ class Opened:
 
     reader: Reader
     stored: Stored
+
+    @property
+    def has_remarks(self) -> bool:
+        """Whether something tells a person which a section is, besides its name."""
+        return isinstance(self.reader, StatePlugin) and self.reader.has_remarks
+
+    def remark(self, section: Section) -> str:
+        """What tells that; ``""`` where nothing does. Raises StoreError, PluginError."""
+        reader = self.reader
+        return reader.remark(self.stored, section) if isinstance(reader, StatePlugin) and reader.has_remarks else ""
 
 
 @dataclass(slots=True)

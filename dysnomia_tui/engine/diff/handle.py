@@ -47,6 +47,7 @@ class Diff:
         """The section asked for last."""
         self._counts: dict[int, Counts] = {}
         self._notes: dict[int, str] = {}
+        self._remarks: dict[int, str] = {}
         self._answers: dict[int, Mapping[str, Any]] = {}
         self._asked = 0
         self._progress: tuple[int, int | None] = (0, None)
@@ -189,6 +190,8 @@ class Diff:
             else:
                 added, removed, changed = message["is"]
                 self._counts[number] = added, removed, changed
+                if "remark" in message:
+                    self._remarks[number] = message["remark"]
                 if message["note"]:
                     self._notes[number] = message["note"]
         elif "rows" in message:
@@ -218,8 +221,9 @@ class Diff:
             if self._closed:
                 return []
             records = list(self._kept.page(start, count))
-            counts = [self._counts.get(start + index, NOT_YET) for index in range(len(records))]
-        return [as_change(as_pair(record), known) for record, known in zip(records, counts, strict=True)]
+            numbers = range(start, start + len(records))
+            known = [(self._counts.get(number, NOT_YET), self._remarks.get(number, "")) for number in numbers]
+        return [as_change(as_pair(record), *one) for record, one in zip(records, known, strict=True)]
 
     def _number_of(self, change: SectionChange) -> int:
         """The number of a section that was handed out: they are sorted by name, so it is searched for."""

@@ -43,8 +43,10 @@ def as_pair(record: tuple[bytes | None, bytes | None]) -> Pair:
     return decode(old) if old else None, decode(new) if new else None
 
 
-def as_change(pair: Pair, counts: tuple[int | None, int | None, int | None] = (None, None, None)) -> SectionChange:
+def as_change(
+    pair: Pair, counts: tuple[int | None, int | None, int | None] = (None, None, None), remark: str = ""
+) -> SectionChange:
     """A pair as the engine shows it."""
     old, new = pair
     change = Change.CHANGED if old and new else Change.ADDED if new else Change.REMOVED
-    return SectionChange(change, old, new, *counts)
+    return SectionChange(change, old, new, *counts, remark=remark)

@@ -138,7 +138,7 @@ class SpillFile:
         return self._end - len(data)
 
     def read(self, start: int, size: int) -> bytes:
-        """``size`` bytes from ``start``, which were written."""
+        """``size`` bytes from ``start``, which were written. Raises EOFError where the file was cut."""
         pieces = bytearray()
         while len(pieces) < size:
             piece = os.pread(self._file.fileno(), size - len(pieces), start + len(pieces))

@@ -107,7 +107,7 @@ class Wanted:
         return matches != self._inverse
 
     def in_name(self, name: str) -> bool:
-        """Whether a text, with neither a column nor a ``!``, is in a section's name."""
+        """Whether a text, with neither a column nor a ``!``, is in a section's name, or in its remark."""
         return self._at is None and not self._inverse and self._text in name.casefold()
 
 

@@ -23,7 +23,8 @@ def found_rows(
     machine: Machine, generation: Generation, asked: FindAsked, scratch: Path, tick: Tick
 ) -> Iterator[FoundRow]:
     """Every row or line that holds what is asked for, in the order of the contents; where no section is asked for, also
-    the names of files and other sections that are no tables; of an opaque section its name.
+    the names of files and other sections that are no tables, and what tells which they are (of a message its decoded
+    subject); of an opaque section its name.
 
     ``tick`` is told how many rows were read, of how many, and may raise to stop.
 
@@ -37,12 +38,15 @@ def found_rows(
                 continue
             sections += 1
             wanted = Wanted(asked.text, section.columns)
+            remark = side.remark(section)
+            about = (remark,) if remark else ()
             if section.form is Form.BYTES:
-                if wanted((section.name,)):
-                    yield FoundRow(section.kind, section.name, (), 0, ())
+                done += bool(remark)
+                if wanted((section.name, *about)):
+                    yield FoundRow(section.kind, section.name, (), 0, about)
                 continue
-            if section.form is Form.TEXT and not asked.section and wanted.in_name(section.name):
-                yield FoundRow(section.kind, section.name, (), 0, ())
+            if section.form is Form.TEXT and not asked.section and any(map(wanted.in_name, (section.name, *about))):
+                yield FoundRow(section.kind, section.name, (), 0, about)
             for number, cells in _in_section(side, section, wanted):
                 done += 1
                 if cells is not None:

@@ -153,7 +153,7 @@ def _plan(
         title=title,
         keys=(key,),
         grade=grade,
-        steps=tuple(Step(text, str(key)) for text in _steps(taken, _word(machine, key)))
+        steps=tuple(Step(text, str(key)) for text in _steps(taken, _word(machine, key), _at_once(machine, key)))
         if taken and not blockers
         else (),
         params={
@@ -185,7 +185,15 @@ def _word(machine: Machine, key: ComponentKey) -> str:
     return plugin.put_back_word if isinstance(plugin, StatePlugin) else "row"
 
 
-def _steps(taken: Sequence[RowSeen], word: str) -> Iterator[str]:
+def _at_once(machine: Machine, key: ComponentKey) -> str:
+    """How what is put back comes to be live."""
+    plugin = machine.plugin(key)
+    if isinstance(plugin, StatePlugin) and plugin.put_back_in_transaction:
+        return "in one transaction"
+    return "one after the other (what breaks off is finished or taken back)"
+
+
+def _steps(taken: Sequence[RowSeen], word: str, at_once: str) -> Iterator[str]:
     """Totals first, then each row with what live holds there now."""
     if taken and not taken[0].row.key:
         yield from _whole_steps(taken)
@@ -197,7 +205,7 @@ def _steps(taken: Sequence[RowSeen], word: str) -> Iterator[str]:
         + ", ".join(f"{counts[name, one]:,} {done}" for one, done in _DOES.items() if counts[name, one])
         for name in sections
     ]
-    yield f"in one transaction, and nothing else would change: {'; '.join(lines)}; what changes before that is left"
+    yield f"{at_once}, and nothing else would change: {'; '.join(lines)}; what changes before that is left"
     yield f"what is live would be kept as a guard, held for a week; an undo takes exactly these {word}s back"
     yield from _lines(taken, word, several=len(sections) > 1)
 

@@ -30,6 +30,7 @@ def look(plugin: StatePlugin, ctx: Context, stored: Stored, asked: Sequence[Rows
     else:
         for one in asked:
             gathered.add(one)
+        gathered.add_besides()
     if len(gathered.rows) > MOST_ROWS:
         raise NotSafe(
             f"more than {MOST_ROWS:,} rows would be put back, the most for one job",
@@ -70,6 +71,15 @@ class _Gathered:
                 if key not in known:
                     self.rows.append(PutRow(section, key, raw))
                     self.seen.append(WAS_GONE)
+
+    def add_besides(self) -> None:
+        """What comes with these rows. Not with those that an undo takes back: it knows all that was put back."""
+        rows = [row for row, seen in zip(self.rows, self.seen, strict=True) if seen in ("", WAS_GONE)]
+        besides = list(self.plugin.rows_besides(self.ctx, self.stored, rows)) if rows else []
+        known = {(row.section.name, row.key) for row in self.rows}
+        besides = [row for row in besides if (row.section.name, row.key) not in known]
+        self.rows += besides
+        self.seen += [""] * len(besides)
 
     def add_whole(self, asked: Sequence[RowsAsked]) -> None:
         """Whole sections, and what comes with each; of those that are known to have been so and so, they alone."""

@@ -13,10 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dysnomia_plugins.base import PutRow
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.types.rabbitmq import contents, definitions, discover, node, terms, vhosts
+from dysnomia_plugins.types.rabbitmq.definitions import QUEUES
 from dysnomia_plugins.types.rabbitmq.node import Server
+from dysnomia_plugins.types.rabbitmq.rows import section_of
 from tests.plugins.conformance.bare import restore, swapped, with_properties
 from tests.plugins.rabbitmq.making import Making
 from tests.plugins.rabbitmq.site import Site, texts
@@ -108,6 +111,23 @@ def test_what_an_operator_leaves_unset(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ("", "rabbit@box"), ("NODENAME=odd\n", "odd@box"), ("NODENAME=odd@other\nUSE_LONGNAME=true\n", "odd@other"),
+        ("NODENAME=odd\nUSE_LONGNAME=true\n", "odd@box.example.org"),
+        ("export RABBITMQ_USE_LONGNAME='true'\n", "rabbit@box.example.org"),
+    ],
+)  # fmt: skip
+def test_a_node_with_a_long_name(settings: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As RabbitMQ 3.10.8 calls itself: the fourth was seen on a machine that was called so."""
+    (tmp_path / "env.conf").write_text(settings)
+    monkeypatch.setattr(node, "SETTINGS", str(tmp_path / "env.conf"))
+    monkeypatch.setattr(socket, "gethostname", lambda: "box")
+    monkeypatch.setattr(socket, "getfqdn", lambda: "box.example.org")
+    assert Server.from_properties({"rabbitmqUser": "rabbitmq"}).node == name
+
+
+@pytest.mark.parametrize(
     ("pattern", "component", "vhost"),
     [
         ("", "shop", b"shop"), ("", "%2F", b"/"), ("", "%2f", b"/"), ("/", "any", b"/"), ("%2F", "any", b"/"),
@@ -181,6 +201,12 @@ def test_a_cluster_one_of_whose_nodes_goes(cluster: tuple[RabbitServer, RabbitSe
         with pytest.raises(NotSafe, match="nothing was changed: the queue far does not answer"):
             swapped(shop, then, discard)
     assert shop.dump(job="3").digest == now.digest
+    rows = [PutRow(section_of(QUEUES), (name,), None) for name in ("far", "extra")]
+    look = shop.plugin.look_at_rows(shop.context(), rows)
+    assert look.conflicts == {0: "the queue far does not answer, and would be deleted: start the node that it is on"}
+    left = shop.plugin.put_back(shop.context("7"), rows, [row.digest for row in look.rows])
+    assert list(left) == [0]
+    shop.made.queue("extra")
     shop.made.no_queue("extra")
     again = shop.dump(job="4")
     shop.made.queue("more")

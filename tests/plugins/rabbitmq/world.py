@@ -14,8 +14,9 @@ from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.types.rabbitmq.plugin import RabbitmqDefinitions
 from dysnomia_plugins.types.rabbitmq.vhosts import encoded
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine import RowsAsked
 from tests.plugins.conformance.world import ProgramWriter, World, Writer
-from tests.plugins.rabbitmq.making import CHANGES, INITIAL, Making, fill, term
+from tests.plugins.rabbitmq.making import CHANGES, INITIAL, UPSTREAM, Making, fill, term
 from tests.plugins.servers.rabbitmq import RabbitServer
 
 WRITER = r"""
@@ -103,6 +104,14 @@ class RabbitWorld(World):
     def grow(self, size: int) -> None:
         raise NotImplementedError("definitions are no masses of data: see test_conformance")
 
+    def many_bindings(self, count: int) -> None:
+        """Of the queue q1."""
+        vhost = term(self.made.vhost)
+        self.made.do(f"""
+        Q = rabbit_misc:r({vhost}, queue, <<"q1">>), X = rabbit_misc:r({vhost}, exchange, <<"amq.direct">>),
+        [ok = rabbit_binding:add({{binding, X, integer_to_binary(N), Q, []}}, <<"t">>) || N <- lists:seq(1, {count})],
+        done""")
+
     def some_sections(self) -> tuple[str, ...]:
         return ("definitions:queues", "definitions:exchanges", "definitions:bindings")
 
@@ -117,6 +126,26 @@ class RabbitWorld(World):
             path.write_bytes(path.read_bytes().replace(b'"name":"q3"', b'"name":"q3x"', 1))
         else:
             self._at(place).queue("spoiled")
+
+    def lose(self) -> Sequence[RowsAsked]:
+        """A queue goes with its binding, another is declared anew without it; an exchange comes, with a binding."""
+        made, number = self.made, next(_numbers) + 100
+        came = f"came{number}"
+        made.no_queue("q5")
+        made.no_queue("q6")
+        made.queue("q6", f'[{{<<"x-max-length">>, signedint, {number}}}]')
+        made.policy("dead letters", {"dead-letter-exchange": "lines"}, "^q1", number)
+        made.exchange(came)
+        made.bind(came, "k", "q7")
+        made.forbid("anna")
+        made.parameter("federation-upstream", "away", {**UPSTREAM, "expires": number})
+        return [
+            RowsAsked("definitions:queues", (("q5",),), texts=("q6",)),
+            RowsAsked("definitions:policies", (("dead letters",),)),
+            RowsAsked("definitions:exchanges", ((came,),)),
+            RowsAsked("definitions:permissions", lacking=True),
+            RowsAsked("definitions:parameters", (("federation-upstream", "away"),)),
+        ]
 
     def writer(self, log: Path) -> Writer:
         program = WRITER % (self.server.node, log, term(self.made.vhost))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 import secrets
 import shutil
 import signal
@@ -47,23 +48,39 @@ class RabbitServer(Service):
     Args:
         plugins: that are enabled.
         name: of its node, without the host.
+        host: of its node; with a full stop in it, the node has a long name.
+        settings: more lines of rabbitmq.conf.
+        advanced: advanced.config; ``""`` for none.
+        in_file: whether its name stands in rabbitmq-env.conf, and not in its environment.
+        user: that it runs as.
     """
 
     stopping = signal.SIGTERM
 
-    def __init__(self, *plugins: str, name: str = "", epmd: int = 0) -> None:
+    def __init__(
+        self, *plugins: str, name: str = "", epmd: int = 0, host: str = "localhost", settings: str = "",
+        advanced: str = "", in_file: bool = False, user: pwd.struct_passwd | None = None,
+    ) -> None:  # fmt: skip
         if shutil.which("rabbitmqctl", path=PROGRAMS) is None:
             missing("rabbitmq-server", "apt-get install rabbitmq-server")
-        super().__init__("rq.", server_user("rabbitmq"))
+        super().__init__("rq.", user or server_user("rabbitmq"))
         self._own_epmd = not epmd
         self.epmd = epmd or free_port()
         self.port = free_port()
-        self.node = f"{name or f't{self.port}'}@localhost"
+        self.host = host
+        self.node = f"{name or f't{self.port}'}@{host}"
         for folder in ("mnesia", "logs"):
             (self.home / folder).mkdir()
             self.give(self.home / folder)
-        (self.home / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\nloopback_users = none\n")
-        (self.home / "env.conf").write_text("")
+        (self.home / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\nloopback_users = none\n{settings}"
+        )
+        self._in_file = in_file
+        (self.home / "env.conf").write_text(
+            f'NODENAME="{self.node}"\nUSE_LONGNAME={str(self.is_long).lower()}\n' if in_file else ""
+        )
+        if advanced:
+            (self.home / "advanced.config").write_text(advanced)
         (self.home / "plugins").write_text(f"[{','.join(plugins)}].")
         self.cookie = self.home / ".erlang.cookie"
         self.cookie.write_text(secrets.token_hex(10))
@@ -75,11 +92,19 @@ class RabbitServer(Service):
         self._dist = free_port()
 
     @property
+    def is_long(self) -> bool:
+        return "." in self.host
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """Of its own programs."""
+        named = {"RABBITMQ_NODENAME": self.node, "RABBITMQ_USE_LONGNAME": str(self.is_long).lower()}
+        if (self.home / "advanced.config").exists():
+            named["RABBITMQ_ADVANCED_CONFIG_FILE"] = f"{self.home}/advanced.config"
         return {
+            **named,
             "PATH": f"{PROGRAMS}:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(self.home),
-            "RABBITMQ_NODENAME": self.node, "RABBITMQ_MNESIA_BASE": f"{self.home}/mnesia",
+            "RABBITMQ_MNESIA_BASE": f"{self.home}/mnesia",
             "RABBITMQ_LOG_BASE": f"{self.home}/logs", "RABBITMQ_CONFIG_FILE": f"{self.home}/rabbitmq.conf",
             "RABBITMQ_CONF_ENV_FILE": f"{self.home}/env.conf",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{self.home}/plugins", "RABBITMQ_DIST_PORT": str(self._dist),
@@ -102,7 +127,9 @@ class RabbitServer(Service):
                 [*GUARDED, "epmd", "-port", str(self.epmd), "-address", "127.0.0.1"],
                 stdin=subprocess.DEVNULL, env=self.environment, start_new_session=True, **self._as_user(),
             )  # fmt: skip
-        self._launch(["rabbitmq-server"], env=self.environment)
+        hidden = ("RABBITMQ_NODENAME", "RABBITMQ_USE_LONGNAME") if self._in_file else ()
+        environment = {name: value for name, value in self.environment.items() if name not in hidden}
+        self._launch(["rabbitmq-server"], env=environment)
         self._forget_asker()
         assert self.ask('<<"here">>') == b"here", (self.home / "log").read_text(errors="replace")[-2000:]
         return self
@@ -113,10 +140,10 @@ class RabbitServer(Service):
 
     def erl(self, *words: str) -> list[str]:
         """A node that may ask it."""
-        name = f"ask{secrets.token_hex(5)}@localhost"
+        name = f"ask{secrets.token_hex(5)}@{self.host}"
         return [
-            "erl", "-sname", name, "-hidden", "-start_epmd", "false", "-dist_listen", "false", "+S", "1:1",
-            "+sbwt", "none", *words,
+            "erl", "-name" if self.is_long else "-sname", name, "-hidden", "-start_epmd", "false",
+            "-dist_listen", "false", "+S", "1:1", "+sbwt", "none", *words,
         ]  # fmt: skip
 
     def ask(self, expressions: str) -> bytes:

@@ -23,6 +23,7 @@ from dysnomia_plugins.base import (
     Dumped,
     Found,
     ListedState,
+    LiveLook,
     Place,
     Preflight,
     Probe,
@@ -138,13 +139,14 @@ class Maildir(FilesetState):
     def whole_sections(self, ctx: Context, stored: Stored, asked: Sequence[WholeAsked]) -> Sequence[PutRow]:
         """Raises NotSafe for what the mail server makes anew, NotFound, PluginError, Corrupt."""
         from dysnomia_plugins.toolkit.filesets.putting.choice import split
+        from dysnomia_plugins.types.maildir.messages import with_stored
 
         tree = self.live_tree(self.layout_of(ctx.component))
         for one in asked:
             name = split(one.section)[1]
             if not one.exact and not tree.counts(name):
                 raise NotSafe(f"the mail server makes {name} anew", "name messages, or their folder")
-        rows = super().whole_sections(ctx, stored, asked)
+        rows = with_stored(stored, super().whole_sections(ctx, stored, asked))
         if not any(one.lacking for one in asked):
             return rows
         # A message that has other flags by now, or was moved from new to cur, is not lacking.
@@ -162,6 +164,22 @@ class Maildir(FilesetState):
         left = super().put_sections_back(ctx, stored, rows, seen)
         put_back.count(tree, rows, frozenset(left), was)
         return left
+
+    # Which mail a message is.
+
+    has_remarks: ClassVar[bool] = True
+
+    def remark(self, stored: Stored, section: Section) -> str:
+        from dysnomia_plugins.types.maildir.headers import in_words
+        from dysnomia_plugins.types.maildir.messages import about_stored
+
+        return in_words(about_stored(stored, section))
+
+    def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
+        """Also of what live has instead: which mail it is."""
+        from dysnomia_plugins.types.maildir.messages import with_live
+
+        return with_live(self.live_tree(self.layout_of(ctx.component)), rows, super().look_at_rows(ctx, rows))
 
     # What there is.
 

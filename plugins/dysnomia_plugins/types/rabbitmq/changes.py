@@ -30,7 +30,8 @@ from dysnomia_plugins.types.rabbitmq.live import Live
 from dysnomia_plugins.types.rabbitmq.terms import Atom, Term, of_bool
 
 ABSENT, ANY, DELETE = Atom("absent"), Atom("any"), Atom("delete")
-Targets = set[tuple[str, Key]]
+Target = tuple[str, Key]
+Targets = set[Target]
 
 
 @dataclass(frozen=True, slots=True)

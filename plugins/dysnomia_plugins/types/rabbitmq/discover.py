@@ -24,7 +24,8 @@ from dysnomia_plugins.types.rabbitmq.node import (
     USUAL_USER,
     Server,
     State,
-    short_host,
+    is_long,
+    own_host,
     usual_node,
 )
 from dysnomia_plugins.types.rabbitmq.terms import Atom
@@ -119,7 +120,7 @@ def _of_process(process: psutil.Process) -> Mapping[str, PropertyValue]:
         return properties
     node = environment.get(_NODENAME, "")
     if node and "@" not in node:
-        node = f"{node}@{short_host()}"
+        node = f"{node}@{own_host(is_long(environment))}"
     if node and node != usual_node():
         properties[NODE] = node
     port = environment.get(_EPMD_PORT, "")

@@ -12,7 +12,7 @@ from itertools import islice
 
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.types.rabbitmq.changes import Change, Targets, to_make
+from dysnomia_plugins.types.rabbitmq.changes import Change, Target, Targets, to_make
 from dysnomia_plugins.types.rabbitmq.definitions import PARAMETERS, USERS, VHOST, Document, in_words
 from dysnomia_plugins.types.rabbitmq.live import Live
 from dysnomia_plugins.types.rabbitmq.live import of_answer as live_of
@@ -74,6 +74,20 @@ class Exchange:
             " they cannot be exchanged",
             "stop them, then recover",
         )
+
+    def make_once(self, wanted: Document, live: Live, targets: Targets) -> set[Target]:
+        """The same, but that what a client changes between stays as he made it: returns these definitions.
+
+        Raises Holds, PluginError: then some is changed, and some is not."""
+        changes = to_make(wanted, live, discard=self.server.discard, targets=targets)
+        if not changes:
+            return set()
+        changed, now = self._made(changes)
+        missed = {(one.kind.name, one.key) for one in changed}
+        for kind, key in targets - missed:
+            if kind != USERS.name and (now is None or now.document.of[kind].get(key) != wanted.of[kind].get(key)):
+                missed.add((kind, key))
+        return missed
 
     def _made(self, changes: Sequence[Change]) -> tuple[list[Change], Live | None]:
         """Returns those that were not made, since a client had changed the definition, and what is live then."""

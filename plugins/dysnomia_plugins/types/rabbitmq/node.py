@@ -71,7 +71,7 @@ class Server:
         entry, actor = _user(single(properties, USER, USUAL_USER))
         node = single(properties, NODE) or usual_node()
         if "@" not in node:
-            node = f"{node}@{short_host()}"
+            node = f"{node}@{own_host(is_long(_settings()))}"
         if not _NAME.fullmatch(node) or len(node) > 255:
             raise PluginError(f"{node!r} is not a valid node name", f"set {NODE} in the container: rabbit@host")
         home = single(properties, HOME) or entry.pw_dir
@@ -220,11 +220,23 @@ def short_host() -> str:
     return socket.gethostname().partition(".")[0] or "localhost"
 
 
+def own_host(long: bool) -> str:
+    """This machine in the name of a node; ``long``: with its domain, where it has one."""
+    short = short_host()
+    full = socket.getfqdn() if long else ""
+    return full if full.startswith(f"{short}.") else short
+
+
+def is_long(settings: Mapping[str, str]) -> bool:
+    """Whether nodes have long names, by rabbitmq-env.conf or an environment."""
+    return "true" in (settings.get("USE_LONGNAME", ""), settings.get("RABBITMQ_USE_LONGNAME", ""))
+
+
 def usual_node() -> str:
     """The one that Debian's package starts. Raises PluginError."""
     settings = _settings()
-    name = settings.get("NODENAME", "") or settings.get("RABBITMQ_NODENAME", "")
-    return name or f"rabbit@{short_host()}"
+    name = settings.get("NODENAME", "") or settings.get("RABBITMQ_NODENAME", "") or "rabbit"
+    return name if "@" in name else f"{name}@{own_host(is_long(settings))}"
 
 
 def _settings() -> Mapping[str, str]:

@@ -22,10 +22,12 @@ from dysnomia_plugins.base import (
     Dumped,
     Found,
     ListedState,
+    LiveLook,
     Place,
     Preflight,
     Probe,
     Purpose,
+    PutRow,
     Row,
     Runner,
     StatePlugin,
@@ -36,7 +38,7 @@ from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.half_copies import may_be_left
 from dysnomia_plugins.toolkit.servers import await_server
-from dysnomia_plugins.types.rabbitmq import contents, discover, load, swap
+from dysnomia_plugins.types.rabbitmq import contents, discover, load, put_back, swap
 from dysnomia_plugins.types.rabbitmq import live as reading
 from dysnomia_plugins.types.rabbitmq.definitions import ARTEFACT, Document, parse
 from dysnomia_plugins.types.rabbitmq.exchange import EMPTY_IT
@@ -44,6 +46,7 @@ from dysnomia_plugins.types.rabbitmq.exported import of_file
 from dysnomia_plugins.types.rabbitmq.messages import Depth
 from dysnomia_plugins.types.rabbitmq.node import PROPERTIES, Server, State, in_words
 from dysnomia_plugins.types.rabbitmq.preflight import preflight
+from dysnomia_plugins.types.rabbitmq.rows import companions
 from dysnomia_plugins.types.rabbitmq.spool import Spool
 from dysnomia_plugins.types.rabbitmq.terms import Atom, of_bool
 from dysnomia_plugins.types.rabbitmq.vhosts import of_component, of_copy, shown
@@ -62,6 +65,9 @@ class RabbitmqDefinitions(StatePlugin):
     tools: ClassVar[tuple[str, ...]] = ("erl",)
     packages: ClassVar[Mapping[str, str]] = {"erl": "erlang-base"}
     main_artefact: ClassVar[str] = ARTEFACT
+    puts_back: ClassVar[bool] = True
+    put_back_word: ClassVar[str] = "definition"
+    put_back_in_transaction: ClassVar[bool] = False
 
     # Life.
 
@@ -228,7 +234,8 @@ class RabbitmqDefinitions(StatePlugin):
         swap.swap(ctx, Server.of(ctx.component), self._vhost(ctx.component), beside, aside)
 
     def recover(self, ctx: Context) -> bool:
-        return swap.recover(ctx, Server.of(ctx.component))
+        server = Server.of(ctx.component)
+        return swap.recover(ctx, server) if put_back.begun_in(ctx) is None else put_back.recover(ctx, server)
 
     # Contents.
 
@@ -237,6 +244,24 @@ class RabbitmqDefinitions(StatePlugin):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return contents.parse_row(section, raw)
+
+    # Single definitions put back.
+
+    def lacking(self, ctx: Context, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
+        return put_back.lacking(ctx, Server.of(ctx.component), self._vhost(ctx.component), section, batches)
+
+    def rows_besides(self, ctx: Context, stored: Stored, rows: Sequence[PutRow]) -> Iterable[PutRow]:
+        server = Server.of(ctx.component)
+        live = reading.read(server, ctx.runner, self._vhost(ctx.component))
+        return () if live is None else companions(stored, live, rows)
+
+    def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
+        return put_back.look(ctx, Server.of(ctx.component), self._vhost(ctx.component), rows)
+
+    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Mapping[int, str]:
+        """Not in one transaction: what breaks off is finished or taken back."""
+        places = [self.place(ctx, purpose) for purpose in (Purpose.BESIDE, Purpose.ASIDE)]
+        return put_back.put_back(ctx, Server.of(ctx.component), self._vhost(ctx.component), rows, seen, places)
 
 
 def _place(vhost: bytes) -> Place:
