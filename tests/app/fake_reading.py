@@ -204,6 +204,9 @@ class FakeReading(Engine):
             for at in range(start, min(start + count, total))
         ]
 
+    def remarks(self, key: ComponentKey, number: int, sections: Sequence[Section]) -> Mapping[str, str] | None:
+        return None
+
     def find_time(self, key: ComponentKey, when: datetime) -> Generation | None:
         return next((g for g in self.world.lines.get(key, ()) if g.good and g.as_of <= when), None)
 

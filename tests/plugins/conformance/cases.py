@@ -148,10 +148,10 @@ class RestoreCases:
     def test_marked_sections_go_into_a_copy(self, world: World, driver: Driver) -> None:
         world.seed()
         first = driver.snapshot().generation
-        part = world.part()
+        part, sections = world.part(), world.some_sections()
         world.change(world.changes()[0], random.Random(4))
         now = world.whole()
-        driver.restore(first.number, driver.copied("part", world.some_sections()))
+        driver.restore(first.number, driver.copied("part", sections))
         copy = driver.named("part")
         assert world.part(copy) == part
         assert driver.identity(copy) != first.id
