@@ -118,6 +118,7 @@ class Work:
         before = self._done.get(number)
         if before is not None:
             before.close()
+        compared.sides = None  # there may be 100,000 of them, and they are made again when somebody looks
         self._done[number] = compared
         counts = {"counts": number, "is": compared.counts, "note": compared.note}
         remark = self._remark(number)
@@ -175,9 +176,9 @@ class Work:
         if request.section in self._failed:
             raise self._failed[request.section].with_traceback(None)  # raised anew each time, it would grow
         compared = self._done[request.section]
-        if compared.rows is None or compared.sides is None:
+        if compared.rows is None:
             return []
-        before, after = compared.sides
+        before, after = self._comparer.shown(old, new)
         return [
             row_of(before.cells(was) if was is not None else None, after.cells(is_) if is_ is not None else None, line)
             for was, is_, line in compared.rows.page(request.start, request.count)

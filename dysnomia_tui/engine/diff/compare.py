@@ -179,6 +179,11 @@ class Comparer:
         assert new is not None
         return self._sides(old, new, _shape(old, new))[which]
 
+    def shown(self, old: Section, new: Section) -> tuple[Side, Side]:
+        """Both sides of a section, to show the cells of rows that are known: nothing is read."""
+        shape = _shape(old, new)
+        return Side(self.old.reader, self.old.stored, old, shape), Side(self.new.reader, self.new.stored, new, shape)
+
     def _sides(self, old: Section, new: Section, shape: Shape) -> tuple[Side, Side]:
         return sides_of((self.old.reader, self.old.stored, old), (self.new.reader, self.new.stored, new), shape)
 

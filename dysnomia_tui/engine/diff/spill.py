@@ -159,20 +159,25 @@ class Records:
         shared: a file to write to in its place, which its owner closes.
     """
 
+    __slots__ = ("_file", "_held", "_kept", "_own", "_pieces", "_weight")
+
     def __init__(self, folder: Path, shared: SpillFile | None = None) -> None:
         self._own = SpillFile(folder) if shared is None else None
         self._file = self._own or shared
-        self._held: list[tuple[Any, ...]] = []
+        self._held: list[tuple[Any, ...]] | tuple[()] = ()
         self._weight = 0
         self._kept = 0
-        """Records in the file. Of each piece of it: the first record's number, where it begins, and its bytes."""
-        self._firsts, self._starts, self._sizes = array("Q"), array("Q"), array("Q")
+        """Records in the file."""
+        self._pieces = array("Q")
+        """Of each piece of it three numbers: its first record's, where it begins, and its bytes."""
 
     def __len__(self) -> int:
         return self._kept + len(self._held)
 
     def append(self, record: tuple[Any, ...]) -> None:
         """Raises OSError."""
+        if isinstance(self._held, tuple):
+            self._held = []
         self._held.append(record)
         self._weight += sum(len(cell) for cell in record if isinstance(cell, bytes))
         if len(self._held) >= _TOGETHER or self._weight >= _PIECE:
@@ -183,18 +188,15 @@ class Records:
         end = min(start + count, len(self))
         if start < 0:
             return
-        piece = bisect_right(self._firsts, start) - 1
+        piece = bisect_right(range(0, len(self._pieces), 3), start, key=self._pieces.__getitem__) - 1
         while start < min(end, self._kept):
-            first = self._firsts[piece]
-            records = marshal.loads(self._read(piece))
+            assert self._file is not None
+            first, begins, size = self._pieces[3 * piece : 3 * piece + 3]
+            records = marshal.loads(self._file.read(begins, size))
             yield from records[start - first : end - first]
             start = first + len(records)
             piece += 1
         yield from self._held[max(0, start - self._kept) : max(0, end - self._kept)]
-
-    def _read(self, piece: int) -> bytes:
-        assert self._file is not None
-        return self._file.read(self._starts[piece], self._sizes[piece])
 
     def seal(self) -> None:
         """Write out what is held. Raises OSError."""
@@ -203,11 +205,9 @@ class Records:
         assert self._file is not None
         data = marshal.dumps(self._held)
         start = self._file.write(data)
-        self._firsts.append(self._kept)
-        self._starts.append(start)
-        self._sizes.append(len(data))
+        self._pieces.extend((self._kept, start, len(data)))
         self._kept += len(self._held)
-        self._held, self._weight = [], 0
+        self._held, self._weight = (), 0
 
     def close(self) -> None:
         self._file = None
