@@ -29,9 +29,9 @@ _TRIES = 20
 """Numbers to try when another tool, which takes no lock, links at the same time."""
 
 
-def newest(workspace: Workspace, key: ComponentKey) -> tuple[int, str] | None:
-    """Number and id (``""`` for a broken link) of the newest generation."""
-    number = newest_link(workspace.layout, key)
+def newest(workspace: Workspace, key: ComponentKey, below: int | None = None) -> tuple[int, str] | None:
+    """Number and id (``""`` for a broken link) of the newest generation, or of the newest below a number."""
+    number = newest_link(workspace.layout, key, below)
     if number == 0:
         return None
     try:
@@ -149,7 +149,7 @@ def generation(
             raise Refused(
                 f"generation {number} of {key} already exists", "see the generations of the component, then try again"
             )
-        change = _delta(workspace, key, snapshot_id)
+        change = _delta(workspace, key, snapshot_id, number)
         for _ in range(_TRIES):
             chosen = largest(workspace.layout, key) + 1 if number is None else number
             if _link(workspace, key, chosen, snapshot_id, about, change):
@@ -200,21 +200,22 @@ def write_history(
     workspace.publish(path, records.dump(records.history_json(history)))
 
 
-def _delta(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Delta | None:
-    """What changed since the newest generation; None where that is not known.
+def _delta(workspace: Workspace, key: ComponentKey, snapshot_id: str, number: int | None) -> Delta | None:
+    """What changed since the newest generation, or the newest before ``number``: a guard is committed behind the
+    generation that the restore made, and stands before it. None where that is not known.
 
     Digests of two versions of a type are not comparable: they would tell of changes that nobody made."""
-    before = newest(workspace, key)
+    before = newest(workspace, key, number)
     if before is None or not before[1]:
         return None
-    number, old = before
+    since, old = before
     if old == snapshot_id:
-        return Delta(number, old, 0, 0, 0, 0, False)
+        return Delta(since, old, 0, 0, 0, 0, False)
     paths = workspace.layout.index(key, old), workspace.layout.index(key, snapshot_id)
     if not all(path.exists() for path in paths) or not _comparable(workspace, key, old, snapshot_id):
         return None
     try:
-        return delta(changed_between(*paths), since=number, since_id=old)
+        return delta(changed_between(*paths), since=since, since_id=old)
     except (Corrupt, OSError):
         return None  # an index is no more than a convenience
 

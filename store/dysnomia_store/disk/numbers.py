@@ -27,8 +27,9 @@ def largest(layout: Layout, key: ComponentKey) -> int:
     )
 
 
-def _largest(folder: Path) -> int:
-    return max((number_of(entry.name.partition(".")[0]) or 0 for entry in entries(folder)), default=0)
+def _largest(folder: Path, below: int | None = None) -> int:
+    numbers = (number_of(entry.name.partition(".")[0]) or 0 for entry in entries(folder))
+    return max(numbers if below is None else (number for number in numbers if number < below), default=0)
 
 
 def trashed_links(layout: Layout, key: ComponentKey) -> Iterable[tuple[Path, int]]:
@@ -48,9 +49,9 @@ def _is_of(key: ComponentKey, link: Path) -> bool:
     return pointed_at(key, target) is not None or f"/{key.container}/{key.component}/" in target
 
 
-def newest_link(layout: Layout, key: ComponentKey) -> int:
-    """The number of the newest link; 0 where there is none."""
-    return _largest(layout.of("generations", key))
+def newest_link(layout: Layout, key: ComponentKey, below: int | None = None) -> int:
+    """The number of the newest link, or of the newest below a number; 0 where there is none."""
+    return _largest(layout.of("generations", key), below)
 
 
 def reserve(workspace: Workspace, key: ComponentKey, number: int | None = None) -> int:

@@ -60,6 +60,19 @@ def test_a_state_that_comes_back_shares_its_snapshot(shop: Shop) -> None:
     assert len(os.listdir(shop.root / "snapshots/databases/orders")) == 2
 
 
+def test_a_guard_is_compared_with_what_was_before_it_not_with_what_was_restored(shop: Shop) -> None:
+    """It stands before the generation that the restore makes, and is committed behind it."""
+    first = shop.commit(rows(10)).generation
+    shop.commit(rows(12))
+    with shop.store.lock(KEY, who="alice", job="7", doing="restore") as lock:
+        number = shop.store.reserve(lock)
+        shop.store.link(lock, first.id, shop.link_info(first.number))
+    guard = shop.commit(rows(15), number=number, reason=Reason.GUARD).generation
+    assert number == 3
+    assert guard.delta is not None
+    assert (guard.delta.since, guard.delta.net_rows) == (2, 3)
+
+
 def test_a_reserved_number_always_becomes_a_generation(shop: Shop) -> None:
     shop.commit(rows(10))
     with shop.store.lock(KEY, who="alice", job="9", doing="restore") as lock:
